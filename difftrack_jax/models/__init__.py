@@ -1,0 +1,1 @@
+"""Networks as Flax modules, with their named sizes."""

@@ -1,0 +1,1 @@
+"""Small functions of arrays that everything else is built from."""

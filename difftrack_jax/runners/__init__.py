@@ -1,0 +1,1 @@
+"""What each `config.task` does, from config to files."""

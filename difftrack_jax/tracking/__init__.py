@@ -1,0 +1,1 @@
+"""Reading where a target went from the attention of a frame interpolator."""

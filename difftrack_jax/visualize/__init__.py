@@ -1,0 +1,1 @@
+"""Frames and tracks out: overlays, video files, track files."""
