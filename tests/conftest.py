@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -15,12 +16,16 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 SHARED = pathlib.Path(__file__).resolve().parent.parent.parent / "shared"
 
 
-def shared(path: str) -> pathlib.Path:
-    """A file or folder of recorded reference data; the calling test is skipped where it is absent."""
-    found = SHARED / path
-    if not found.exists():
-        pytest.skip(f"needs the recorded data {path}, which is not beside this checkout")
-    return found
+@pytest.fixture
+def shared() -> Callable[[str], pathlib.Path]:
+    """Finds a file or folder of recorded reference data; the calling test is skipped where it is absent."""
+
+    def find(path: str) -> pathlib.Path:
+        if not (SHARED / path).exists():
+            pytest.skip(f"needs the recorded data {path}, which is not beside this checkout")
+        return SHARED / path
+
+    return find
 
 
 @pytest.fixture

@@ -1,0 +1,46 @@
+"""Train the bundled tracker on procedural video.
+
+    python -m difftrack_jax.main --config=configs/train/mini_tracker.py --workdir=runs/mini        # resumes from there
+    python -m difftrack_jax.main --config=configs/train/mini_tracker.py:tiny                       # a laptop minute
+
+Hardware, hours and the scores to expect are in difftrack_jax/assets/mini/MODEL_CARD.md.
+"""
+
+import ml_collections
+
+
+def get_config(size: str = "") -> ml_collections.ConfigDict:
+    tiny = size == "tiny"
+    return ml_collections.ConfigDict(
+        dict(
+            task="train",
+            objective="tracker",
+            recipe="configs/train/mini_tracker.py",
+            model="tiny" if tiny else "mini",
+            capture=("output_blocks_0_1", "output_blocks_1_1")
+            if tiny
+            else ("output_blocks_2_1", "output_blocks_3_1"),
+            coarse=() if tiny else ("output_blocks_1_1",),
+            seed=0,
+            steps=20 if tiny else 5000,
+            batch=2 if tiny else 6,  # scenes a step
+            queries=2,  # frames a scene that look for the reference's content
+            size=64 if tiny else 128,
+            stride=8,  # pixels a cell of the captured grid
+            photographs=not tiny,  # scikit-image's, beside drawn textures
+            weights=dict(interpolation=0.5, correspondence=1.0, coarse=0.3, objects=3.0),
+            learning_rate=1.2e-3,
+            warmup=200,
+            decay=0.3,  # the last share of the steps, over which the rate falls to zero
+            beta2=0.98,
+            weight_decay=0.02,
+            clip=1.0,
+            average=0.998,
+            eval_clips=2 if tiny else 24,
+            log_every=10 if tiny else 25,
+            eval_every=20 if tiny else 250,
+            save_every=10 if tiny else 100,
+            quiet=False,
+            overwrite=False,
+        )
+    )

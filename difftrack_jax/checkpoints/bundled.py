@@ -1,0 +1,49 @@
+"""Weights as one safetensors file: flat names, float16 on disk, the network's recipe in the header."""
+
+import json
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from difftrack_jax.errors import UserError
+from difftrack_jax.typing import Params
+
+ASSETS = pathlib.Path(__file__).resolve().parent.parent / "assets"
+
+
+def save(path: pathlib.Path, params: Params, variant: str, notes: dict[str, str] | None = None) -> None:
+    """Write parameters with the name of the network they belong to; the file appears whole or not at all."""
+    flat = {name: np.asarray(value, np.float16) for name, value in flatten_dict(params, sep="/").items()}
+    temporary = path.with_suffix(".partial")
+    save_file(flat, temporary, metadata={"variant": variant, "notes": json.dumps(notes or {})})
+    temporary.replace(path)
+
+
+def load(path: pathlib.Path) -> tuple[str, Params]:
+    """The network's variant name and its float32 parameters. Raises UserError when the file is not one of ours."""
+    if not path.is_file():
+        raise UserError(f"weights {path}: no such file")
+    try:
+        with safe_open(path, "np") as file:
+            variant = (file.metadata() or {}).get("variant")
+            flat = {name: jnp.asarray(file.get_tensor(name), jnp.float32) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise UserError(f"weights {path}: not a readable safetensors file ({error})") from error
+    if variant is None:
+        raise UserError(
+            f"weights {path}: no network variant in its header; convert it first (configs/convert)"
+        )
+    return variant, unflatten_dict(flat, sep="/")
+
+
+def bundled(name: str) -> pathlib.Path:
+    """Path of the weights shipped in the package under `name`."""
+    path = ASSETS / name / "weights.safetensors"
+    if not path.is_file():
+        known = ", ".join(sorted(p.parent.name for p in ASSETS.glob("*/weights.safetensors")))
+        raise UserError(f"model {name!r}: no bundled weights of that name; there are: {known}")
+    return path

@@ -1,0 +1,166 @@
+"""Procedural video with full ground truth, drawn on the device: frames, identities, boxes, points, correspondence.
+
+    clip = render(scene, times, size)            # everything jitted; one clip or, under vmap, a batch
+    x_a, seen = scene.correspond(scene, x_b, b, a)
+
+`training_batch` draws what the tracker learns from: three moments of a scene at random gaps, the first of which is
+the reference, with the true source of every grid cell of the other two. `demo_clip` is the smooth clip that
+`--config.video=synthetic:SEED` tracks.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from difftrack_jax.data.scene import (
+    Scene,
+    correspond,
+    follow,
+    front,
+    read_textures,
+    sample_scene,
+    to_texture,
+    visible,
+)
+from difftrack_jax.data.textures import Bank
+from difftrack_jax.ops.sampling import cell_centres, gaussian_blur
+from difftrack_jax.typing import Array, Bool, Float, Int, Key
+
+
+class Clip(NamedTuple):
+    """frames in [-1, 1]; ids: the front-most layer of every pixel (0 is the background)."""
+
+    frames: Float[Array, "t h w 3"]
+    ids: Int[Array, "t h w"]
+
+
+class Pairs(NamedTuple):
+    """Reference frames and, for each, queries with the true source of every query cell.
+
+    source: (x, y) in cells of the reference grid; seen: that source is visible; object_: the cell is on an object.
+    """
+
+    reference: Float[Array, "b h w 3"]
+    query: Float[Array, "b r h w 3"]
+    source: Float[Array, "b r m 2"]
+    seen: Bool[Array, "b r m"]
+    object_: Bool[Array, "b r m"]
+
+
+def render(scene: Scene, times: Float[Array, "t"], size: tuple[int, int]) -> Clip:
+    """Draw the scene at the given times; size is (height, width) in pixels. Lighting included, lens effects not."""
+    h, w = size
+    # The scene's unit is the longer side, so that wide frames show more and stretch nothing.
+    x = cell_centres(h, w) / max(h, w)
+
+    def draw(s):
+        rgba = read_textures(scene, to_texture(scene, x, s))
+        opacity = rgba[..., 3:]
+        lit = rgba[..., :3] * _light(scene, s)[:, None]
+        behind = jnp.cumprod(1 - opacity[::-1], axis=0)[::-1] / jnp.maximum(1 - opacity, 1e-6)
+        colour = jnp.sum(lit * opacity * jnp.where(opacity > 1 - 1e-6, _shield(opacity), behind), axis=0)
+        return jnp.clip(colour, 0, 1).reshape(h, w, 3) * 2 - 1, front(opacity[..., 0]).reshape(h, w)
+
+    return Clip(*jax.lax.map(draw, times))
+
+
+def _shield(opacity):
+    """Transmission of all layers in front of each, without dividing by a layer's own transparency."""
+    after = jnp.concatenate([1 - opacity[1:], jnp.ones_like(opacity[:1])], axis=0)
+    return jnp.cumprod(after[::-1], axis=0)[::-1]
+
+
+def _light(scene: Scene, s: Float[Array, ""]) -> Float[Array, "l 3"]:
+    """Slowly changing gain of each layer, common to all colours but for a slight cast."""
+    swing = jnp.sin(scene.lighting[:, :1] * 3 * s + 6.3 * scene.lighting[:, 1:2])
+    return 1 + 0.15 * swing * (1 + 0.2 * scene.lighting[:, 1:])
+
+
+def lens(key: Key[Array, ""], frames: Float[Array, "t h w 3"]) -> Float[Array, "t h w 3"]:
+    """What a camera does to each frame on its own: exposure, colour cast, blur, noise."""
+    k_gain, k_cast, k_blur, k_noise, k_level = jax.random.split(key, 5)
+    t = frames.shape[0]
+    gain = jnp.exp(
+        0.1 * jax.random.normal(k_gain, (t, 1, 1, 1)) + 0.03 * jax.random.normal(k_cast, (t, 1, 1, 3))
+    )
+    blur = 1.6 * jax.random.uniform(k_blur, (t,)) ** 2
+    level = 0.08 * jax.random.uniform(k_level, (t, 1, 1, 1)) ** 2
+    frames = gaussian_blur((frames + 1) * gain - 1, blur)
+    return jnp.clip(frames + level * jax.random.normal(k_noise, frames.shape), -1, 1)
+
+
+def training_times(key: Key[Array, ""], queries: int) -> Float[Array, "queries+1"]:
+    """A reference time and queries at gaps from one frame to most of a clip; a clip lasts one unit of time."""
+    k_start, k_gap, k_sign = jax.random.split(key, 3)
+    gaps = jnp.exp(jax.random.uniform(k_gap, (queries,), minval=jnp.log(0.02), maxval=jnp.log(0.8)))
+    sign = jnp.where(jax.random.bernoulli(k_sign, shape=(queries,)), 1.0, -1.0)
+    start = jax.random.uniform(k_start, (1,), maxval=4.0)
+    return jnp.concatenate([start, start + sign * gaps])
+
+
+@partial(jax.jit, static_argnames=("batch", "size", "grid", "queries", "objects"))
+def training_batch(
+    key: Key[Array, ""],
+    bank: Bank,
+    *,
+    batch: int,
+    size: int = 128,
+    grid: int = 16,
+    queries: int = 2,
+    objects: int = 4,
+) -> Pairs:
+    """`batch` scenes, each as one reference and `queries` query frames of size x size with a grid x grid of sources."""
+
+    def one(key):
+        k_scene, k_time, k_lens, k_speed = jax.random.split(key, 4)
+        speed = jnp.exp(0.4 * jax.random.normal(k_speed))
+        scene = sample_scene(k_scene, bank, objects, size, speed)
+        times = training_times(k_time, queries)
+        frames = lens(k_lens, render(scene, times, (size, size)).frames)
+        x = cell_centres(grid, grid) / grid
+        source, seen = jax.vmap(lambda s: correspond(scene, x, s, times[0]))(times[1:])
+        on_object = jax.vmap(lambda s: front(read_textures(scene, to_texture(scene, x, s))[..., 3]) > 0)(
+            times[1:]
+        )
+        return Pairs(frames[0], frames[1:], source * grid, seen, on_object)
+
+    return jax.vmap(one)(jax.random.split(key, batch))
+
+
+class Tracks(NamedTuple):
+    """Ground truth of a clip in pixels, one row per object or point.
+
+    boxes: of the visible part of each object, zero where it cannot be seen. visible: at least 20 of its pixels can.
+    """
+
+    masks: Bool[Array, "n t h w"]
+    boxes: Float[Array, "n t 4"]
+    visible: Bool[Array, "n t"]
+    points: Float[Array, "p t 2"]
+    point_visible: Bool[Array, "p t"]
+
+
+def ground_truth(scene: Scene, clip: Clip, times: Float[Array, "t"], points: Float[Array, "p 2"]) -> Tracks:
+    """Masks and boxes of every object, and the paths of `points` (pixels of the first frame)."""
+    _, h, w = clip.ids.shape
+    objects = jnp.arange(1, scene.textures.shape[0])
+    masks = clip.ids[None] == objects[:, None, None, None]
+    u = to_texture(scene, points / max(h, w), times[0])
+    layer = front(read_textures(scene, u)[..., 3])
+    u = jnp.take_along_axis(u, layer[None, :, None], axis=0)[0]
+    x = jax.vmap(lambda s: follow(scene, u, layer, s))(times)
+    limit = jnp.array([w, h]) / max(h, w)
+    seen = jax.vmap(lambda x, s: visible(scene, x, layer, s) & jnp.all(x < limit[None], axis=-1))(x, times)
+    boxes = jax.vmap(jax.vmap(mask_box))(masks)
+    return Tracks(masks, boxes, masks.sum((-2, -1)) >= 20, jnp.swapaxes(x, 0, 1) * max(h, w), seen.T)
+
+
+def mask_box(mask: Bool[Array, "h w"]) -> Float[Array, "4"]:
+    """x0, y0, x1, y1 around the true pixels; zeros when there are none."""
+    columns, rows = mask.any(axis=0), mask.any(axis=1)
+    first = lambda line: jnp.argmax(line)
+    last = lambda line: line.shape[0] - jnp.argmax(line[::-1])
+    box = jnp.stack([first(columns), first(rows), last(columns), last(rows)]).astype(jnp.float32)
+    return jnp.where(mask.any(), box, 0.0)
