@@ -25,6 +25,7 @@ from difftrack_jax.data.scene import (
     visible,
 )
 from difftrack_jax.data.textures import Bank
+from difftrack_jax.ops.masks import mask_box
 from difftrack_jax.ops.sampling import cell_centres, gaussian_blur
 from difftrack_jax.typing import Array, Bool, Float, Int, Key
 
@@ -155,12 +156,3 @@ def ground_truth(scene: Scene, clip: Clip, times: Float[Array, "t"], points: Flo
     seen = jax.vmap(lambda x, s: visible(scene, x, layer, s) & jnp.all(x < limit[None], axis=-1))(x, times)
     boxes = jax.vmap(jax.vmap(mask_box))(masks)
     return Tracks(masks, boxes, masks.sum((-2, -1)) >= 20, jnp.swapaxes(x, 0, 1) * max(h, w), seen.T)
-
-
-def mask_box(mask: Bool[Array, "h w"]) -> Float[Array, "4"]:
-    """x0, y0, x1, y1 around the true pixels; zeros when there are none."""
-    columns, rows = mask.any(axis=0), mask.any(axis=1)
-    first = lambda line: jnp.argmax(line)
-    last = lambda line: line.shape[0] - jnp.argmax(line[::-1])
-    box = jnp.stack([first(columns), first(rows), last(columns), last(rows)]).astype(jnp.float32)
-    return jnp.where(mask.any(), box, 0.0)

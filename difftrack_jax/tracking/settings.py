@@ -1,0 +1,75 @@
+"""Every choice of the tracker in one place, and the presets that bundle them.
+
+[P] the paper says so, [D] our decision where it is silent, [+] ours beyond it; see shared terms in README,
+"Differences from the paper".
+"""
+
+import dataclasses
+from typing import Literal
+
+from difftrack_jax.tracking.attention_maps import Propagation
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a tracker does; hashable, so that one compiled step belongs to one of these."""
+
+    process: Literal["interpolation", "reconstruction", "label_propagation"] = "interpolation"
+    operator: Literal["offset", "destination", "start", "blend"] = "offset"  # Table 2, the paper's choice first [P]
+    order: Literal["parallel", "sequential"] = "parallel"  # teacher-forced [+], or Alg. 2's chain [P]
+    steps: int = 50  # T [P]
+    interval: tuple[float, float] = (0.0, 0.02)  # share of T over which attention is added up; [1/T, 0.8] is the paper's
+    samples: int = 1  # k of the interval that the parallel order evaluates; 0 takes all of them
+
+    propagation: Propagation = "matmul"  # A_S^beta a, the matrix power [D]
+    beta: int = 0  # 4 in the paper
+    top_k: int | None = 8  # entries of a row of A_X that count [+]
+    radius: float | None = None  # reach of a match in cells of the window [+]
+
+    window: Literal["target", "frame"] = "target"  # search around each target [+], or one window over the frame [P]
+    size: int = 256  # network pixels of a window's side (of the longer side, for "frame")
+    context: float = 3.0  # window side over target size
+    point_side: float = 0.4  # window side of a point over the frame's longer side
+    memory: int = 1  # references beside the first and the previous frame [+]
+    memory_gap: int = 4  # frames between refreshes of those
+    box: Literal["similarity", "quantile"] = "similarity"  # how a box is read out [D]
+    point: Literal["vote", "soft_arg_max"] = "vote"
+    visible_above: float = 0.25  # least score of a visible target
+
+    tune_first: int = 0  # fine-tuning steps on the first pair; 500 in the paper
+    tune_steps: int = 0  # and on every later one; 1 in the paper
+    tune_rate: float = 3e-5  # AdamW [P]
+    trainable: Literal["all", "attention", "low_rank"] = "attention"
+    rank: int = 4  # of the low-rank updates
+
+    def __post_init__(self):
+        low, high = self.interval
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"interval {self.interval}: needs 0 <= low < high <= 1")
+        if self.size % 32:
+            raise ValueError(f"size {self.size}: must be a multiple of 32")
+
+    @property
+    def ks(self) -> tuple[int, ...]:
+        """The k that are read, within [max(1, low T), high T]."""
+        first, last = max(1, round(self.interval[0] * self.steps)), max(1, round(self.interval[1] * self.steps))
+        every = tuple(range(first, last + 1))
+        if self.order == "sequential" or not self.samples or self.samples >= len(every):
+            return every
+        return tuple(every[round(i * (len(every) - 1) / max(self.samples - 1, 1))] for i in range(self.samples))
+
+
+PRESETS = {
+    "fast": Settings(),
+    "paper": Settings(
+        order="sequential",
+        interval=(0.02, 0.8),
+        beta=4,
+        top_k=None,
+        memory=0,
+        window="frame",
+        tune_first=500,
+        tune_steps=1,
+        trainable="all",
+    ),
+}

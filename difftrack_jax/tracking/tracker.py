@@ -1,0 +1,195 @@
+"""The tracker as two pure functions: `init(frame, targets) -> state` and `step(state, frame) -> (state, targets)`.
+
+One frame of one window (DINTR, Alg. D.5, with a search window and a memory around it):
+
+    cut the window out of frames t and t+1                     ops/windows
+    keys of frame t join those of earlier frames               processes.remember
+    tune the network on the pair, if asked to                  finetune
+    attention of frame t+1 over all of them, at the chosen k   processes.read
+    maps, then places: L_{t+1} becomes the next frame's tau    attention_maps, readout
+
+Targets are isolated when each has a window of its own (a vmap: TAP-Vid's rule, no target can sway another), and joint when
+one window shows the frame to all. `step` compiles once for a frame size and a number of slots.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from difftrack_jax.backbones import Backbone
+from difftrack_jax.diffusion import interpolation
+from difftrack_jax.ops import windows
+from difftrack_jax.ops.sampling import cell_centres
+from difftrack_jax.tracking import attention_maps, finetune, indicators, processes, readout
+from difftrack_jax.tracking.indicators import SEGMENT, Targets
+from difftrack_jax.tracking.processes import Memory
+from difftrack_jax.tracking.settings import Settings
+from difftrack_jax.typing import Array, Float, Int, Key, Params
+
+
+class State(NamedTuple):
+    """All that is carried from frame to frame. Leading axis of memory and tuning: windows (one a target, or one).
+
+    frame: the last one, in [-1, 1]. first and recent: what is remembered. tuning: None where nothing is tuned.
+    """
+
+    frame: Float[Array, "h w 3"]
+    index: Int[Array, ""]
+    targets: Targets
+    first: Memory
+    recent: Memory
+    tuning: finetune.Tuning | None
+    key: Key[Array, ""]
+
+
+def init(
+    backbone: Backbone,
+    settings: Settings,
+    params: Params,
+    frame: Float[Array, "h w 3"],
+    targets: Targets,
+    key: Key[Array, ""],
+) -> State:
+    """The state after the first frame, in which the targets are given."""
+    grouped = _group(settings, targets)
+    window = jax.vmap(functools.partial(_window, settings, frame.shape[:2]))(grouped)
+    remember = functools.partial(_remember, backbone, settings, params, frame)
+    first = jax.vmap(remember)(grouped, window)
+    recent = jax.tree.map(lambda a: jnp.repeat(a, settings.memory, axis=1), first)
+    tuning = None
+    if settings.tune_first or settings.tune_steps:
+        start = lambda k: finetune.init(params, settings.trainable, settings.tune_rate, settings.rank, k)
+        tuning = jax.vmap(start)(jax.random.split(key, window.shape[0]))
+    return State(frame, jnp.zeros((), jnp.int32), targets, first, recent, tuning, key)
+
+
+def step(
+    backbone: Backbone, settings: Settings, params: Params, state: State, frame: Float[Array, "h w 3"], tune: int = 0
+) -> tuple[State, Targets]:
+    """Follow every target into the next frame, after `tune` fine-tuning steps on the pair."""
+    key = jax.random.fold_in(state.key, state.index)
+    grouped = _group(settings, state.targets)
+    follow = functools.partial(_follow, backbone, settings, params, state.frame, frame, key, tune)
+    fresh = (state.index % settings.memory_gap) == 0
+    found, recent, tuning = jax.vmap(follow, (0, 0, 0, 0, None))(
+        grouped, state.first, state.recent, state.tuning, fresh
+    )
+    targets = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), found)
+    new = State(frame, state.index + 1, targets, state.first, recent, tuning, state.key)
+    return new, targets
+
+
+def _follow(backbone, settings, params, previous, frame, key, tune, targets, first, recent, tuning, fresh):
+    """One window: its targets (m slots), its memory, its weights."""
+    window = _window(settings, frame.shape[:2], targets)
+    size = _pixels(settings, frame.shape[:2])
+    grid = (size[0] // backbone.stride, size[1] // backbone.stride)
+    z_start, z_end = (backbone.encode(windows.crop(f, window, size)[None])[0] for f in (previous, frame))
+    if tuning is not None:
+        tuning = _tune(backbone, settings, params, tuning, z_start, z_end, key, tune)
+        params = finetune.merge(params, tuning.delta)
+    last = _remember(backbone, settings, params, previous, targets, window)
+    memory = jax.tree.map(lambda *parts: jnp.concatenate(parts), first, recent, last)
+    near = None
+    if settings.radius is not None:
+        near = jnp.tile(attention_maps.neighbourhood(*grid, settings.radius), (1, memory.kernels.shape[0]))
+    reading, self_ = processes.read(backbone, params, settings, z_start, z_end, memory, near, key)
+    maps = attention_maps.propagate(self_, reading.share, settings.beta, settings.propagation)
+    perfect = readout.concentration_of(last.kernels[0])
+    found = readout.read(maps, reading, perfect, targets, window, grid, settings)
+    # A frame in which nothing was seen teaches the memory nothing.
+    push = fresh & jnp.any(targets.visible)
+    recent = jax.tree.map(lambda old, new: jnp.where(push, jnp.concatenate([old[1:], new])[: len(old)], old), recent, last)
+    return found, recent, tuning
+
+
+def _tune(backbone, settings, params, tuning, z_start, z_end, key, steps):
+    """Eq. 6 on the pair, under the keys of frame t as the untouched weights see them."""
+    if not steps:
+        return tuning
+    references = backbone.reference(params, z_start[None])
+
+    def loss(delta, key):
+        weights = finetune.merge(params, delta)
+        predict = lambda z, alpha: backbone.predict_end(weights, z, jnp.broadcast_to(alpha, (1,)), references)
+        alpha = interpolation.draw_alpha(key, settings.steps)
+        return interpolation.loss(predict, z_start[None], z_end[None], alpha)[0]
+
+    return finetune.update(tuning, loss, key, steps, settings.tune_rate)[0]
+
+
+def _remember(backbone, settings, params, frame, targets, window) -> Memory:
+    """One reference: the keys of the window's content, and each target's kernel and coordinates on its cells."""
+    size = _pixels(settings, frame.shape[:2])
+    grid = (size[0] // backbone.stride, size[1] // backbone.stride)
+    z = backbone.encode(windows.crop(frame, window, size)[None])[0]
+    keys = processes.remember(backbone, params, settings, z)
+    kernels, coordinates = on_grid(targets, window, grid)
+    return jax.tree.map(lambda a: a[None], Memory(keys, kernels.T, jnp.swapaxes(coordinates, 0, 1)))
+
+
+def on_grid(
+    targets: Targets, window: Float[Array, "4"], grid: tuple[int, int]
+) -> tuple[Float[Array, "n q"], Float[Array, "n q 2"]]:
+    """Kernel m_n and target coordinates u of every cell of a window's grid."""
+    p = windows.from_window(cell_centres(*grid), window, grid)
+    size = jnp.maximum(targets.size, 1e-3)
+    u = (p[None] - targets.anchor[:, None]) / size[:, None]
+    offsets = jnp.where((targets.kind == indicators.POINT)[:, None, None], u * size[:, None], u)
+    resample = lambda mask, old: windows.resample(mask[..., None], old, window, grid)[..., 0]
+    segment = jax.vmap(resample)(targets.mask, targets.mask_window).reshape(-1, grid[0] * grid[1])
+    # Soft labels that are fed back blur a little every frame; a steeper slope through one half holds the border.
+    segment = jnp.clip(2 * segment - 0.5, 0.0, 1.0)
+    cell = (window[2] - window[0]) / grid[1]
+    kernel = indicators.kernels(targets.kind, offsets, cell, segment)
+    return kernel * targets.valid[:, None], u
+
+
+def _group(settings: Settings, targets: Targets) -> Targets:
+    """Slots [n] as windows x slots: [n, 1] when isolated, [1, n] when joint."""
+    if settings.window == "target":
+        return jax.tree.map(lambda a: a[:, None], targets)
+    return jax.tree.map(lambda a: a[None], targets)
+
+
+def _pixels(settings: Settings, frame: tuple[int, int]) -> tuple[int, int]:
+    """Height and width at which the network sees a window."""
+    if settings.window == "target":
+        return settings.size, settings.size
+    scale = settings.size / max(frame)
+    return tuple(max(32, round(side * scale / 32) * 32) for side in frame)
+
+
+def _window(settings: Settings, frame: tuple[int, int], targets: Targets) -> Float[Array, "4"]:
+    """Where to look: around the target, wider the longer it has been lost; or the whole frame."""
+    if settings.window == "frame":
+        return jnp.array([0.0, 0.0, frame[1], frame[0]])
+    longest = float(max(frame))
+    side = indicators.window_side(targets, settings.context, settings.point_side * longest)[0]
+    side = jnp.where(targets.visible[0], side, 1.5 * side)
+    return windows.around(targets.anchor[0], jnp.clip(side, 32.0, longest), frame)
+
+
+def empty_targets(slots: int, mask_side: int) -> Targets:
+    """Slots that hold nothing."""
+    box = jnp.tile(jnp.array([[0.0, 0.0, 1.0, 1.0]]), (slots, 1))
+    return Targets(
+        kind=jnp.full(slots, SEGMENT, jnp.int32),
+        valid=jnp.zeros(slots, bool),
+        anchor=jnp.full((slots, 2), 16.0),
+        size=jnp.full((slots, 2), 16.0),
+        mask=jnp.zeros((slots, mask_side, mask_side)),
+        mask_window=box,
+        visible=jnp.zeros(slots, bool),
+        score=jnp.zeros(slots),
+    )
+
+
+def full_mask(
+    mask: Float[Array, "g g2"], window: Float[Array, "4"], frame: tuple[int, int]
+) -> Array:
+    """A target's mask over the whole frame, boolean [h, w]."""
+    whole = jnp.array([0.0, 0.0, frame[1], frame[0]])
+    return windows.resample(mask[..., None], window, whole, frame)[..., 0] > 0.5
