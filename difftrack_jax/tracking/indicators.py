@@ -57,7 +57,7 @@ class Targets(NamedTuple):
     """Slots of targets in pixels of the source; rows where `valid` is false hold nothing.
 
     anchor: the point itself, or the centre of the box. size: width and height; of points, the side of the patch they stand
-    for. mask: soft membership over `mask_window` on a square grid, used by segments. score: confidence in [0, 1].
+    for. mask: soft membership over `mask_window` on a square grid; a box's covers the box. score: confidence in [0, 1].
     """
 
     kind: Int[Array, "n"]
@@ -90,16 +90,16 @@ def kernels(
     cell: Float[Array, ""],
     segment: Float[Array, "n q"],
     sigma: float = 1.0,
-    spread: float = 0.35,
+    spread: float = 0.25,
 ) -> Float[Array, "n q"]:
     """m_n at q cells. offsets: of each cell from the anchor, in pixels for points and in box sizes for the rest.
 
-    cell: pixels a cell. segment: the mask averaged over each cell. sigma: of points, in cells. spread: of boxes, in box
+    cell: pixels a cell. segment: the target's mask averaged over each cell (of a box: which cells are its object). sigma: of points, in cells. spread: of boxes, in box
     sizes; a box's corners are mostly background, so its kernel is a bump cut off at the border rather than a plateau.
     """
     square = jnp.sum(offsets**2, axis=-1)
     point = jnp.exp(-0.5 * square / (sigma * cell) ** 2)
-    box = jnp.exp(-0.5 * square / spread**2) * (jnp.max(jnp.abs(offsets), axis=-1) < 0.5)
+    box = jnp.exp(-0.5 * square / spread**2) * (jnp.max(jnp.abs(offsets), axis=-1) < 0.5) * segment
     return jnp.where(kind[:, None] == POINT, point, jnp.where(kind[:, None] == BOX, box, segment))
 
 

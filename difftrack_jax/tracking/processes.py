@@ -36,10 +36,9 @@ def remember(backbone: Backbone, params: Params, settings: Settings, z: Float[Ar
     return jax.tree.map(lambda a: a[0], backbone.reference(params, z[None]))
 
 
-def join(memory: Memory) -> tuple[PyTree, Array, Array]:
-    """References one after another along their cells: keys with a batch axis of one, kernels and coordinates flat."""
-    flat = lambda a: a.reshape(-1, *a.shape[2:])
-    return jax.tree.map(lambda a: flat(a)[None], memory.keys), flat(memory.kernels), flat(memory.coordinates)
+def join(keys: PyTree) -> PyTree:
+    """References [r, cells, ...] one after another along their cells, with a batch axis of one."""
+    return jax.tree.map(lambda a: a.reshape(1, -1, *a.shape[2:]), keys)
 
 
 def read(
@@ -62,16 +61,17 @@ def read(
 
 
 def _label_propagation(backbone, params, settings, z_start, z_end, memory, near, key):
-    keys, kernels, coordinates = join(memory)
+    keys = join(memory.keys)
     features = label_propagation.keys(backbone.features(params, z_end)[0])
     rows = label_propagation.rows(features, keys[0], near, settings.top_k)
-    return readout.carry(rows, kernels, coordinates), label_propagation.rows(features, features, None, settings.top_k)
+    reading = readout.carry(rows, memory.kernels, memory.coordinates)
+    return reading, label_propagation.rows(features, features, None, settings.top_k)
 
 
 def _interpolation(backbone, params, settings, z_start, z_end, memory, near, key):
     """Alg. 2's chain, every k of the interval read (sequential), or the chosen k as one batch (parallel)."""
-    keys, kernels, coordinates = join(memory)
-    carried = _carrier(backbone, settings, kernels, coordinates, near)
+    keys = join(memory.keys)
+    carried = _carrier(settings, memory, near)
 
     def predict(z, alpha):
         alpha = jnp.broadcast_to(alpha, (z.shape[0],))
@@ -91,8 +91,8 @@ def _interpolation(backbone, params, settings, z_start, z_end, memory, near, key
 
 def _reconstruction(backbone, params, settings, z_start, z_end, memory, near, key):
     """Noise z^t and walk it back (2T calls), or, in parallel, read z^{t+1} noised to the chosen k."""
-    keys, kernels, coordinates = join(memory)
-    carried = _carrier(backbone, settings, kernels, coordinates, near)
+    keys = join(memory.keys)
+    carried = _carrier(settings, memory, near)
     grid = ddim.Grid(settings.steps, "ddim", 0, True)
 
     def predict(z, t):
@@ -113,7 +113,7 @@ def _reconstruction(backbone, params, settings, z_start, z_end, memory, near, ke
     return _mean_over(out, settings.steps - ks)
 
 
-def _carrier(backbone, settings, kernels, coordinates, near):
+def _carrier(settings, memory, near):
     """Averaged maps -> what they carry: done inside the walk, so that no row outlives its step."""
 
     def carried(maps: tuple[Maps, ...]):
@@ -124,7 +124,7 @@ def _carrier(backbone, settings, kernels, coordinates, near):
             always = jnp.ones((rows.shape[0], rows.shape[1] - near.shape[1]), bool)
             reach = jnp.concatenate([near, always], axis=-1)
         rows = attention_maps.restrict(rows, reach, settings.top_k)
-        return readout.carry(rows, kernels, coordinates), mean.self_[0]
+        return readout.carry(rows, memory.kernels, memory.coordinates), mean.self_[0]
 
     return carried
 

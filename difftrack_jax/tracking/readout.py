@@ -20,7 +20,8 @@ import jax.numpy as jnp
 from difftrack_jax.ops.masks import largest_component, quantile_box
 from difftrack_jax.ops.sampling import cell_centres, soft_arg_max
 from difftrack_jax.ops.windows import from_window
-from difftrack_jax.tracking.indicators import POINT, SEGMENT, Targets
+from difftrack_jax.ops.windows import resample as resample_window
+from difftrack_jax.tracking.indicators import BOX, POINT, SEGMENT, Targets, boxes
 from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Float
 
@@ -28,20 +29,31 @@ from difftrack_jax.typing import Array, Float
 class Reading(NamedTuple):
     """What the rows of A_X carried to each of the q cells of frame t+1: linear in the rows, so readings average.
 
-    share: of target n. coordinates: sum over non-null references of A_X times u (in target sizes). mass: of all references.
+    share: of target n, over all r references. mass: of each reference. coordinates: sum of A_X times u (in target sizes)
+    over each reference.
     """
 
     share: Float[Array, "q n"]
-    coordinates: Float[Array, "q n 2"]
-    mass: Float[Array, "q"]
+    coordinates: Float[Array, "r q n 2"]
+    mass: Float[Array, "r q"]
+
+
+class Fit(NamedTuple):
+    """A similarity: where the anchor went, how the size changed, and how well each cell goes along with it, in [0, 1]."""
+
+    anchor: Float[Array, "*n 2"]
+    scale: Float[Array, "*n"]
+    agreement: Float[Array, "*n q"]
 
 
 def carry(
-    rows: Float[Array, "q m2"], kernels: Float[Array, "m n"], coordinates: Float[Array, "m n 2"]
+    rows: Float[Array, "q m"], kernels: Float[Array, "r c n"], coordinates: Float[Array, "r c n 2"]
 ) -> Reading:
-    """Apply rows (null column last, if any) to what the references know."""
-    rows = rows[:, : kernels.shape[0]]
-    return Reading(rows @ kernels, jnp.einsum("qm,mnc->qnc", rows, coordinates), jnp.sum(rows, axis=-1))
+    """Apply rows (over r references of c cells, then the null column, if any) to what the references know."""
+    r, c, _ = kernels.shape
+    rows = jnp.moveaxis(rows[:, : r * c].reshape(-1, r, c), 1, 0)
+    share = jnp.einsum("rqc,rcn->qn", rows, kernels)
+    return Reading(share, jnp.einsum("rqc,rcnd->rqnd", rows, coordinates), jnp.sum(rows, axis=-1))
 
 
 def read(
@@ -56,20 +68,35 @@ def read(
     """Targets of the new frame from their propagated maps. perfect: the score of a match that misses nothing."""
     score = jnp.clip(_concentration(maps) / jnp.maximum(perfect, 1e-6), 0.0, 1.0)
     visible = (score > settings.visible_above) & targets.valid
-    fit = jax.vmap(_similarity, (1, 1, None, 0, 0, None, None))(
+    fit = jax.vmap(_follow, (1, 2, None, 0, 0, None, None))(
         maps, reading.coordinates, reading.mass, targets.anchor, targets.size, window, grid
     )
     masks = _segments(maps, targets, grid)
     anchor, size = _choose(maps, fit, masks, targets, window, grid, settings)
     found = visible[:, None]
-    return targets._replace(
-        anchor=jnp.where(found, anchor, targets.anchor),
-        size=jnp.where(found, size, targets.size),
-        mask=jnp.where(found[..., None], masks, targets.mask),
-        mask_window=jnp.where(found, window[None], targets.mask_window),
-        visible=visible,
+    new = targets._replace(
+        anchor=jnp.where(found, anchor, targets.anchor), size=jnp.where(found, size, targets.size), visible=visible
+    )
+    mask, mask_window = _new_masks(new, masks, fit.agreement, window, grid)
+    return new._replace(
+        mask=jnp.where(found[..., None], mask, targets.mask),
+        mask_window=jnp.where(found, mask_window, targets.mask_window),
         score=jnp.where(targets.valid, score, 0.0),
     )
+
+
+def _new_masks(targets, segments, agreement, window, grid):
+    """What is fed back beside the place: a segment's mask over the window; over a box, which of its cells belong to it.
+
+    A box holds background too. Cells that keep moving with the box are its object's; the rest fade from its kernel.
+    """
+    side = targets.mask.shape[-1]
+    place = boxes(targets)
+    resample = lambda a, box: resample_window(a.reshape(*grid, 1), window, box, (side, side))[..., 0]
+    moving = 0.9 * targets.mask + 0.1 * jax.vmap(resample)(agreement, place)
+    is_box = targets.kind == BOX
+    mask = jnp.where(is_box[:, None, None], moving, segments)
+    return mask, jnp.where(is_box[:, None], place, window[None])
 
 
 def concentration_of(kernels: Float[Array, "m n"]) -> Float[Array, "n"]:
@@ -82,35 +109,57 @@ def _concentration(maps):
     return jnp.sum(maps**2, axis=0) / jnp.maximum(jnp.sum(maps, axis=0), 1e-6)
 
 
-def _similarity(share, coordinates, mass, anchor, size, window, grid):
-    """Anchor and scale of p = anchor + scale * size * u by iteratively re-weighted least squares over cells."""
+def _follow(share, coordinates, mass, anchor, size, window, grid):
+    """The target's similarity over all references, told apart from the background's in each.
+
+    A cell that goes along with the background says little of the target, whatever it claims: boxes hold background, and
+    background is easier to match than most targets. Where both move alike nothing is lost, since all count less alike.
+    """
     p = from_window(cell_centres(*grid), window, grid)
-    u = coordinates / jnp.maximum(mass, 1e-6)[:, None] * size[None]
+    u = coordinates / jnp.maximum(mass, 1e-6)[..., None]
+    outside = mass * (jnp.max(jnp.abs(u), axis=-1) > 0.6)
     cell = (window[2] - window[0]) / grid[1]
-    tolerance = cell + 0.1 * jnp.min(size)
-    claim = jnp.where(share > 0.3 * jnp.max(share), share * share * mass, 0.0)
+    tolerance = 0.4 * cell + 0.03 * jnp.min(size)
+    u = u * size
+
+    still = jax.vmap(lambda weight, u: _agreement(_similarity(weight, p, u, cell, tolerance), p, u, tolerance))(outside, u)
+    claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0) * mass * (1.0 - 0.9 * still)
+    flat = lambda a: a.reshape(-1, *a.shape[2:])
+    every = jnp.tile(p, (u.shape[0], 1))
+    new, scale = _similarity(flat(claim), every, flat(u), cell, tolerance)
+    with_target = _agreement((new, scale), every, flat(u), tolerance).reshape(still.shape)
+    belongs = jnp.minimum(2 * with_target / jnp.maximum(with_target + still, 1e-6), 1.0) * jnp.sqrt(with_target)
+    agreement = jnp.sum(mass * belongs, axis=0) / jnp.maximum(jnp.sum(mass, axis=0), 1e-6)
+    enough = jnp.sum(claim) > 1e-6
+    return Fit(jnp.where(enough, new, anchor), jnp.where(enough, scale, 1.0), agreement)
+
+
+def _similarity(
+    claim: Float[Array, "m"], p: Float[Array, "m 2"], u: Float[Array, "m 2"], cell: Float[Array, ""], tolerance: Float[Array, ""]
+) -> tuple[Float[Array, "2"], Float[Array, ""]]:
+    """Anchor and scale of p = anchor + scale * u by iteratively re-weighted least squares; all in pixels."""
 
     def solve(weight):
         weight = weight / jnp.maximum(jnp.sum(weight), 1e-12)
         mean = lambda z: jnp.sum(weight[:, None] * z, axis=0)
         p0, u0 = mean(p), mean(u)
-        dp, du = p - p0[None], u - u0[None]
-        # Regress the old place on the new: the new positions are exact, the matched ones are noisy.
-        together, alone = jnp.sum(weight[:, None] * dp * du), jnp.sum(weight[:, None] * dp * dp)
-        # A lone cell (a small target) says nothing of scale: a prior of one, as heavy as a spread of one cell.
-        scale = (alone + cell**2) / jnp.maximum(together + cell**2, 1e-6)
-        scale = jnp.clip(scale, 0.8, 1.25)
+        new, old = (jnp.sum(weight[:, None] * (z - z0[None]) ** 2) for z, z0 in ((p, p0), (u, u0)))
+        # The ratio of spreads favours neither side's noise, as either regression would. A lone cell (a small target)
+        # says nothing of scale: a prior of one, as heavy as a spread of one cell.
+        scale = jnp.clip(jnp.sqrt((new + cell**2) / (old + cell**2)), 0.8, 1.25)
         return p0 - scale * u0, scale
 
     def again(weight, _):
-        new, scale = solve(weight)
-        residual = jnp.linalg.norm(p - new[None] - scale * u, axis=-1)
-        return claim / (1 + (residual / tolerance) ** 2), None
+        return claim * _agreement(solve(weight), p, u, tolerance), None
 
-    weight, _ = jax.lax.scan(again, claim, None, length=4)
-    new, scale = solve(weight)
-    enough = jnp.sum(weight) > 1e-6
-    return jnp.where(enough, new, anchor), jnp.where(enough, scale, 1.0)
+    weight, _ = jax.lax.scan(again, claim, None, length=5)
+    return solve(weight)
+
+
+def _agreement(fit, p, u, tolerance):
+    """One for cells where the similarity says they are, falling to zero beyond the tolerance."""
+    anchor, scale = fit
+    return 1 / (1 + jnp.sum((p - anchor[None] - scale * u) ** 2, axis=-1) / tolerance**2)
 
 
 def _segments(maps, targets, grid):
@@ -126,7 +175,7 @@ def _segments(maps, targets, grid):
 
 def _choose(maps, fit, masks, targets, window, grid, settings):
     """Anchor and size by the target's kind and the settings."""
-    new, scale = fit
+    new, scale, _ = fit
     size = targets.size * jnp.clip(scale, 0.9, 1.1)[:, None]
     shaped = maps.T.reshape(-1, *grid)
     quantile = from_window(jax.vmap(quantile_box)(shaped**2).reshape(-1, 2), window, grid).reshape(-1, 4)
@@ -138,7 +187,7 @@ def _choose(maps, fit, masks, targets, window, grid, settings):
     size = jnp.where(is_segment, extent[:, 2:] - extent[:, :2], size)
     peak = from_window(soft_arg_max(shaped), window, grid)
     is_point = (targets.kind == POINT)[:, None]
-    point = peak if settings.point == "soft_arg_max" else fit[0]
+    point = peak if settings.point == "soft_arg_max" else fit.anchor
     return jnp.where(is_point, point, new), jnp.where(is_point, targets.size, size)
 
 

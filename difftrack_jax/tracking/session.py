@@ -139,7 +139,7 @@ class Tracker:
         check(target, frame.shape[1], frame.shape[0])
         height, width = frame.shape[:2]
         kind, anchor, size = describe(target, patch=0.05 * max(height, width))
-        mask, window = np.zeros((MASK_SIDE, MASK_SIDE), np.float32), np.array([0, 0, 1, 1], np.float32)
+        mask, window = np.ones((MASK_SIDE, MASK_SIDE), np.float32), np.concatenate([anchor - size / 2, anchor + size / 2])
         if isinstance(target, Segment):
             side = max(1.3 * float(size.max()), 16.0)
             window = np.concatenate([anchor - side / 2, anchor + side / 2]).astype(np.float32)

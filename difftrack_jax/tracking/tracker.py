@@ -141,7 +141,8 @@ def on_grid(
     resample = lambda mask, old: windows.resample(mask[..., None], old, window, grid)[..., 0]
     segment = jax.vmap(resample)(targets.mask, targets.mask_window).reshape(-1, grid[0] * grid[1])
     # Soft labels that are fed back blur a little every frame; a steeper slope through one half holds the border.
-    segment = jnp.clip(2 * segment - 0.5, 0.0, 1.0)
+    steep = jnp.clip(2 * segment - 0.5, 0.0, 1.0)
+    segment = jnp.where((targets.kind == SEGMENT)[:, None], steep, segment)
     cell = (window[2] - window[0]) / grid[1]
     kernel = indicators.kernels(targets.kind, offsets, cell, segment)
     return kernel * targets.valid[:, None], u
