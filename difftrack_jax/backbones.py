@@ -1,7 +1,8 @@
 """A backbone is a handful of pure functions around a network; the tracker knows nothing else of it.
 
-Adding one is writing one function that returns a `Backbone`. The interpolation network of DINTR is the denoising network
-itself (phi has the weights of eps), so `predict_end` turns whatever a checkpoint predicts into the end of the walk:
+Adding one is writing one function that returns a `Backbone`. The interpolation network of DINTR is the denoising
+network itself (phi has the weights of eps), so `predict_end` turns whatever a checkpoint predicts into the end of the
+walk:
 
     offset    z^{t+1} = z_k + alpha_k * net(z_k)                       the bundled networks, trained for it
     noise     z^{t+1} = (z_k - sqrt(1 - abar) net(z_k)) / sqrt(abar)   published checkpoints (spec 2.1), abar at time(alpha_k)

@@ -31,3 +31,23 @@ def shared() -> Callable[[str], pathlib.Path]:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def weights(rng) -> Callable[..., dict]:
+    """Random parameters in the shapes `net.init` would give, nothing zero and nothing compiled."""
+
+    def leaf(path, shape):
+        draw = rng.standard_normal(shape.shape)
+        kind = path[-1].key
+        if kind == "kernel":
+            value = draw / np.sqrt(np.prod(shape.shape[:-1]))
+        else:
+            value = {"scale": 1.0, "log_temperature": 2.3}.get(kind, 0.0) + 0.1 * draw
+        return value.astype(shape.dtype)
+
+    def fill(net, *inputs):
+        shapes = jax.eval_shape(net.init, jax.random.key(0), *inputs)["params"]
+        return jax.tree_util.tree_map_with_path(leaf, shapes)
+
+    return fill

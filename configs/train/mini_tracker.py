@@ -17,12 +17,10 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             objective="tracker",
             recipe="configs/train/mini_tracker.py",
             model="tiny" if tiny else "mini",
-            capture=("output_blocks_0_1", "output_blocks_1_1")
-            if tiny
-            else ("output_blocks_2_1", "output_blocks_3_1"),
+            capture=("output_blocks_0_1", "output_blocks_1_1") if tiny else ("output_blocks_2_1", "output_blocks_3_1"),
             coarse=() if tiny else ("output_blocks_1_1",),
             seed=0,
-            steps=20 if tiny else 5000,
+            steps=20 if tiny else 2500,
             batch=2 if tiny else 6,  # scenes a step
             queries=2,  # frames a scene that look for the reference's content
             size=64 if tiny else 128,

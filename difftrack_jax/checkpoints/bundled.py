@@ -34,9 +34,7 @@ def load(path: pathlib.Path) -> tuple[str, Params]:
     except Exception as error:
         raise UserError(f"weights {path}: not a readable safetensors file ({error})") from error
     if variant is None:
-        raise UserError(
-            f"weights {path}: no network variant in its header; convert it first (configs/convert)"
-        )
+        raise UserError(f"weights {path}: no network variant in its header; convert it first (configs/convert)")
     return variant, unflatten_dict(flat, sep="/")
 
 

@@ -51,9 +51,7 @@ def declared_frames(
     total = sum(not entry.is_discard for entry in entries) or stream.frames
     whole = next((i for i, entry in enumerate(entries) if entry.pos + entry.size > size), total)
     if whole < min(total, max_frames or total):
-        raise UserError(
-            f"{path}: cut off, it holds {whole} of its {total} frames; copy it again or lower max_frames"
-        )
+        raise UserError(f"{path}: cut off, it holds {whole} of its {total} frames; copy it again or lower max_frames")
     return total
 
 
@@ -74,9 +72,7 @@ def decode(container: av.container.InputContainer, path: str, start: int = 0) ->
         except av.error.BlockingIOError:  # A camera between two frames.
             time.sleep(0.002)
         except av.FFmpegError as error:
-            raise UserError(
-                f"{path}: cannot decode frame {index} ({error.strerror}), it may be damaged"
-            ) from error
+            raise UserError(f"{path}: cannot decode frame {index} ({error.strerror}), it may be damaged") from error
 
 
 def _end(frame: av.VideoFrame) -> float:
@@ -90,9 +86,7 @@ def _check_length(stream: av.VideoStream, path: str, frames: int, end: float) ->
         hours, minutes, seconds = (float(part) for part in declared.groups())
         length = 3600 * hours + 60 * minutes + seconds
         if length - end > max(0.5, 2 / rate(stream)):
-            raise UserError(
-                f"{path}: cut off, it holds {end:.1f} of its {length:.1f} seconds ({frames} frames)"
-            )
+            raise UserError(f"{path}: cut off, it holds {end:.1f} of its {length:.1f} seconds ({frames} frames)")
 
 
 def _turn(frame: av.VideoFrame) -> Callable[[HostFrame], HostFrame]:

@@ -7,7 +7,8 @@ Every layer l has a texture over the unit square u and a pose at time s. A frame
     colour(x) = the front-most layer whose opacity at u is high
 
 so a frame is a gather, and the dense correspondence between times a and b is exact up to a short fixed-point iteration:
-solve v + d(v, a) = u for v, then x_a = P_l(a) v. Coordinates x run over [0, 1] x [0, 1] of the frame. Layer 0 is the background.
+solve v + d(v, a) = u for v, then x_a = P_l(a) v. Coordinates x run over [0, 1] x [0, 1] of the frame. Layer 0 is the
+background.
 """
 
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 
 from difftrack_jax.data.textures import Bank
 from difftrack_jax.ops.sampling import bilinear
-from difftrack_jax.typing import Array, Bool, Float, Int, Key
+from difftrack_jax.typing import Array, Bool, Float, Int, Key, Scalar
 
 _WAVES = 3  # sinusoids in a bend
 _HARMONICS = 2  # sinusoids in a motion
@@ -53,7 +54,7 @@ class Scene(NamedTuple):
 
 
 def sample_scene(
-    key: Key[Array, ""], bank: Bank, objects: int = 4, texture_size: int = 128, motion: float = 1.0
+    key: Key[Array, ""], bank: Bank, objects: int = 4, texture_size: int = 128, motion: Scalar = 1.0
 ) -> Scene:
     """A random scene with up to `objects` objects before a background; `motion` scales how fast everything moves."""
     k_texture, k_motion, k_bend, k_camera, k_present, k_light, k_size, k_calm = jax.random.split(key, 8)
@@ -61,22 +62,13 @@ def sample_scene(
     # In two scenes of five everything is cut from one image in one tint: camouflage, which colour alone cannot solve.
     shared = jax.random.bernoulli(k_texture, 0.4)
     own = jax.random.split(k_texture, layers)
-    looks = jax.vmap(lambda key: jnp.where(shared, jax.random.key_data(own[0]), jax.random.key_data(key)))(
-        own
-    )
+    looks = jax.vmap(lambda key: jnp.where(shared, jax.random.key_data(own[0]), jax.random.key_data(key)))(own)
     textures = jax.vmap(
         lambda key, look, back: _texture(key, jax.random.wrap_key_data(look), bank, texture_size, back)
     )(own, looks, jnp.arange(layers) == 0)
     # Sizes span small to frame-filling; the background covers the frame with room for the camera.
-    size = (
-        jnp.exp(jax.random.uniform(k_size, (layers,), minval=jnp.log(0.14), maxval=jnp.log(1.0)))
-        .at[0]
-        .set(1.4)
-    )
-    calm = (
-        jnp.exp(jax.random.uniform(k_calm, (layers,), minval=jnp.log(0.15), maxval=0.0)).at[0].set(0.25)
-        * motion
-    )
+    size = jnp.exp(jax.random.uniform(k_size, (layers,), minval=jnp.log(0.14), maxval=jnp.log(1.0))).at[0].set(1.4)
+    calm = jnp.exp(jax.random.uniform(k_calm, (layers,), minval=jnp.log(0.15), maxval=0.0)).at[0].set(0.25) * motion
     present = (jax.random.uniform(k_present, (layers,)) < 0.8).at[jnp.array([0, layers - 1])].set(True)
     return Scene(
         textures,
@@ -105,9 +97,7 @@ def _sample_motion(key, size, calm):
         axis=1,
     )
     reach = jnp.array([0.28, 0.2, 0.25, 0.45, 0.12, 0.1])
-    amplitude = (
-        jax.random.normal(k_amplitude, (layers, _HARMONICS, 6)) * reach[None, None] * calm[:, None, None]
-    )
+    amplitude = jax.random.normal(k_amplitude, (layers, _HARMONICS, 6)) * reach[None, None] * calm[:, None, None]
     rate = (
         jax.random.uniform(k_rate, (layers, _HARMONICS, 6), minval=0.5, maxval=4.0)
         * jnp.array([1.0, 2.5])[None, :, None]
@@ -123,7 +113,11 @@ def _sample_bend(key, layers, motion):
     frequency = jax.random.uniform(k_frequency, (layers, _WAVES, 2), minval=-1.3, maxval=1.3)
     phase = jax.random.uniform(k_phase, (layers, _WAVES), maxval=2 * jnp.pi)
     rate = jax.random.uniform(k_rate, (layers, _WAVES), maxval=8.0)
-    return Bend(jax.random.normal(k_amplitude, (layers, _WAVES, 2)) * strength, frequency, phase, rate)
+    amplitude = jax.random.normal(k_amplitude, (layers, _WAVES, 2)) * strength
+    # Slopes that add up to less than one: no bend folds over itself, and `from_texture` converges everywhere.
+    lengths = jnp.linalg.norm(amplitude, axis=-1), jnp.linalg.norm(frequency, axis=-1)
+    slope = jnp.sum(2 * jnp.pi * lengths[0] * lengths[1], axis=-1)[:, None, None]
+    return Bend(amplitude * 0.8 / jnp.maximum(slope, 0.8), frequency, phase, rate)
 
 
 def _texture(key, look, bank, size, background):
@@ -159,9 +153,7 @@ def _tint(key, colour):
     k_gain, k_power, k_swap, k_flat = jax.random.split(key, 4)
     gain = jnp.exp(0.3 * jax.random.normal(k_gain, (3,)))
     power = jnp.exp(0.35 * jax.random.normal(k_power))
-    swap = jnp.where(
-        jax.random.bernoulli(k_flat, 0.6), jnp.eye(3), jax.random.permutation(k_swap, jnp.eye(3))
-    )
+    swap = jnp.where(jax.random.bernoulli(k_flat, 0.6), jnp.eye(3), jax.random.permutation(k_swap, jnp.eye(3)))
     flat = jax.random.uniform(k_flat) ** 3  # some layers have almost no texture
     colour = (1 - flat) * colour + flat * colour.mean(axis=(0, 1), keepdims=True)
     return jnp.clip((colour @ swap) ** power * gain[None, None], 0, 1)
@@ -183,9 +175,7 @@ def _outline(key, v):
     stretch = jnp.stack([0.45 + 0.5 * a, 0.45 + 0.5 * b])
     box = 0.95 - (jnp.sum((jnp.abs(p) / stretch[None]) ** box_power, axis=-1) + 1e-9) ** (1 / box_power)
     bar = jnp.minimum(0.1 + 0.2 * a - jnp.abs(p[:, 1] + 0.25 * wobble), 0.9 - jnp.abs(p[:, 0]))
-    bite = jnp.minimum(
-        blob, jnp.linalg.norm(p - (jnp.stack([c, d]) - 0.5)[None] * 1.2, axis=-1) - 0.12 - 0.2 * a
-    )
+    bite = jnp.minimum(blob, jnp.linalg.norm(p - (jnp.stack([c, d]) - 0.5)[None] * 1.2, axis=-1) - 0.12 - 0.2 * a)
     kinds = jnp.stack([blob, box, bar, bite])
     kind = jax.random.choice(k_kind, 4, p=jnp.array([0.4, 0.25, 0.15, 0.2]))
     inside = jnp.minimum(kinds[kind], 0.97 - jnp.max(jnp.abs(p), axis=-1))
@@ -233,7 +223,7 @@ def to_texture(scene: Scene, x: Float[Array, "p 2"], s: Float[Array, ""]) -> Flo
 
 
 def from_texture(
-    scene: Scene, u: Float[Array, "l p 2"], s: Float[Array, ""], iterations: int = 12
+    scene: Scene, u: Float[Array, "l p 2"], s: Float[Array, ""], iterations: int = 20
 ) -> Float[Array, "l p 2"]:
     """The frame points x of texture points u: the inverse of `to_texture`, by fixed-point iteration on v = u - d(v)."""
     v = jax.lax.fori_loop(0, iterations, lambda _, v: u - bend(scene.bend, v, s), u)
@@ -267,17 +257,13 @@ def correspond(
     return x_a, visible(scene, x_a, layer, a)
 
 
-def follow(
-    scene: Scene, u: Float[Array, "p 2"], layer: Int[Array, "p"], s: Float[Array, ""]
-) -> Float[Array, "p 2"]:
+def follow(scene: Scene, u: Float[Array, "p 2"], layer: Int[Array, "p"], s: Float[Array, ""]) -> Float[Array, "p 2"]:
     """Frame points at time s of texture points u on the given layers."""
     every = from_texture(scene, jnp.broadcast_to(u[None], (scene.textures.shape[0], *u.shape)), s)
     return jnp.take_along_axis(every, layer[None, :, None], axis=0)[0]
 
 
-def visible(
-    scene: Scene, x: Float[Array, "p 2"], layer: Int[Array, "p"], s: Float[Array, ""]
-) -> Bool[Array, "p"]:
+def visible(scene: Scene, x: Float[Array, "p 2"], layer: Int[Array, "p"], s: Float[Array, ""]) -> Bool[Array, "p"]:
     """x lies inside the frame and `layer` is the front-most there."""
     inside = jnp.all((x >= 0) & (x < 1), axis=-1)
     return inside & (front(read_textures(scene, to_texture(scene, x, s))[..., 3]) == layer)

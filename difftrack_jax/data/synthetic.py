@@ -83,16 +83,14 @@ def lens(key: Key[Array, ""], frames: Float[Array, "t h w 3"]) -> Float[Array, "
     """What a camera does to each frame on its own: exposure, colour cast, blur, noise."""
     k_gain, k_cast, k_blur, k_noise, k_level = jax.random.split(key, 5)
     t = frames.shape[0]
-    gain = jnp.exp(
-        0.1 * jax.random.normal(k_gain, (t, 1, 1, 1)) + 0.03 * jax.random.normal(k_cast, (t, 1, 1, 3))
-    )
+    gain = jnp.exp(0.1 * jax.random.normal(k_gain, (t, 1, 1, 1)) + 0.03 * jax.random.normal(k_cast, (t, 1, 1, 3)))
     blur = 1.6 * jax.random.uniform(k_blur, (t,)) ** 2
     level = 0.08 * jax.random.uniform(k_level, (t, 1, 1, 1)) ** 2
     frames = gaussian_blur((frames + 1) * gain - 1, blur)
     return jnp.clip(frames + level * jax.random.normal(k_noise, frames.shape), -1, 1)
 
 
-def training_times(key: Key[Array, ""], queries: int) -> Float[Array, "queries+1"]:
+def training_times(key: Key[Array, ""], queries: int) -> Float[Array, "{queries}+1"]:
     """A reference time and queries at gaps from one frame to most of a clip; a clip lasts one unit of time."""
     k_start, k_gap, k_sign = jax.random.split(key, 3)
     gaps = jnp.exp(jax.random.uniform(k_gap, (queries,), minval=jnp.log(0.02), maxval=jnp.log(0.8)))
@@ -122,9 +120,7 @@ def training_batch(
         frames = lens(k_lens, render(scene, times, (size, size)).frames)
         x = cell_centres(grid, grid) / grid
         source, seen = jax.vmap(lambda s: correspond(scene, x, s, times[0]))(times[1:])
-        on_object = jax.vmap(lambda s: front(read_textures(scene, to_texture(scene, x, s))[..., 3]) > 0)(
-            times[1:]
-        )
+        on_object = jax.vmap(lambda s: front(read_textures(scene, to_texture(scene, x, s))[..., 3]) > 0)(times[1:])
         return Pairs(frames[0], frames[1:], source * grid, seen, on_object)
 
     return jax.vmap(one)(jax.random.split(key, batch))

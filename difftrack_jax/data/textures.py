@@ -1,8 +1,8 @@
 """Textures for procedural video: families drawn on the device, and crops of photographs where there are any.
 
-A procedural texture is a sum of random waves pushed through a random palette; what the waves are (plane waves, rings, cells,
-checks, noise over several octaves) makes the family. Photographs come from the scikit-image package (extra `train`),
-whose images are free to use; without it the bank is procedural too, so clips and tests need no download.
+A procedural texture is a sum of random waves pushed through a random palette; what the waves are (plane waves, rings,
+cells, checks, noise over several octaves) makes the family. Photographs come from the scikit-image package (extra
+`train`), whose images are free to use; without it the bank is procedural too, so clips and tests need no download.
 """
 
 from typing import NamedTuple
@@ -52,9 +52,7 @@ def photograph_bank(seed: int = 0, crops: int = 96, size: int = 256) -> Bank:
 def procedural_bank(seed: int = 0, count: int = 24, size: int = 256) -> Bank:
     """A bank drawn by `waves`, for clips that must not depend on any package's photographs."""
     keys = jax.random.split(jax.random.key(seed), count)
-    draw = jax.jit(
-        lambda keys: jax.lax.map(lambda key: jnp.rint(waves(key, size) * 255).astype(jnp.uint8), keys)
-    )
+    draw = jax.jit(lambda keys: jax.lax.map(lambda key: jnp.rint(waves(key, size) * 255).astype(jnp.uint8), keys))
     return Bank(draw(keys))
 
 
@@ -69,7 +67,7 @@ def waves(key: Key[Array, ""], size: int, terms: int = 10) -> Float[Array, "size
     k_freq, k_phase, k_dir, k_kind, k_mix, k_palette, k_warp = jax.random.split(key, 7)
     axis = (jnp.arange(size) + 0.5) / size
     y, x = jnp.meshgrid(axis, axis, indexing="ij")
-    bend = jax.random.uniform(k_warp, (2, 3), minval=-1.0, maxval=1.0) * jnp.array([0.06, 2.5, 3.0])
+    bend = jax.random.uniform(k_warp, (2, 3), minval=-1.0, maxval=1.0) * jnp.array([[0.06, 2.5, 3.0]])
     x, y = (
         x + bend[0, 0] * jnp.sin(6.3 * (bend[0, 1] * y + bend[0, 2])),
         y + bend[1, 0] * jnp.sin(6.3 * (bend[1, 1] * x + bend[1, 2])),

@@ -98,9 +98,7 @@ def _folder(path: str) -> Source:
 
 
 def _images(name: str, paths: Sequence[str]) -> Source:
-    paths = sorted(
-        (p for p in paths if pathlib.Path(p).suffix.lower() in images.SUFFIXES), key=images.natural
-    )
+    paths = sorted((p for p in paths if pathlib.Path(p).suffix.lower() in images.SUFFIXES), key=images.natural)
     if not paths:
         kinds = ", ".join(sorted(images.SUFFIXES))
         raise UserError(f"{name}: no images here ({kinds}); a video file has to be named itself")
@@ -156,9 +154,7 @@ def _live(name: str, file: Any, kind: str | None) -> Source:
     try:
         first = next(frames)
     except (StopIteration, UserError) as error:
-        hint = (
-            "" if kind else "; a piped mp4 must be written with -movflags +faststart, mkv and ts always work"
-        )
+        hint = "" if kind else "; a piped mp4 must be written with -movflags +faststart, mkv and ts always work"
         raise UserError(f"{name}: no frames arrive{hint}") from error
     pending = itertools.chain([first], frames)
 

@@ -108,9 +108,7 @@ def walk(denoise: Denoise, x: State, path: Path, rule: Rule = NOISE) -> tuple[Ar
     return last.x, states
 
 
-def sample(
-    denoise: Denoise, schedule: Schedule, noise: State, grid: Grid, rule: Rule = NOISE
-) -> tuple[Array, Array]:
+def sample(denoise: Denoise, schedule: Schedule, noise: State, grid: Grid, rule: Rule = NOISE) -> tuple[Array, Array]:
     """Noise to data, T calls of the network; returns as `walk` does."""
     return walk(denoise, noise, path_down(schedule, grid), rule)
 

@@ -127,9 +127,7 @@ def sequential(
     return z_0, states, aux
 
 
-def parallel(
-    predict: Predict, z_start: State, z_end: State, ks: Int[Array, "m"], T: int
-) -> tuple[Array, PyTree]:
+def parallel(predict: Predict, z_start: State, z_end: State, ks: Int[Array, "m"], T: int) -> tuple[Array, PyTree]:
     """Teacher-forced: both frames are there, so every z_k is known and the chosen k are one batch.
 
     One call predict([m, *z], alpha [m]); returns the refined z_k [m, *z] and aux. Equals `sequential` at

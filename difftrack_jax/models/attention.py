@@ -84,9 +84,7 @@ class AttentionBlock(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "b h w c"], reference: Reference | None = None
-    ) -> Float[Array, "b h w c"]:
+    def __call__(self, x: Float[Array, "b h w c"], reference: Reference | None = None) -> Float[Array, "b h w c"]:
         b, h, w, c = x.shape
         y = GroupNorm(dtype=self.dtype, name="norm")(x.reshape(b, h * w, c))
         q, k, v = self._split(nn.Dense(3 * c, dtype=self.dtype, name="qkv")(y))
@@ -131,7 +129,5 @@ class AttentionBlock(nn.Module):
     def _read(self, q, reference, null):
         if null is None and not self.is_mutable_collection("attention"):
             return jax.nn.dot_product_attention(q, reference.keys, reference.values, scale=1.0)
-        p = probabilities(q, reference.keys, null)[
-            ..., : reference.keys.shape[1]
-        ]  # the null key has no value
+        p = probabilities(q, reference.keys, null)[..., : reference.keys.shape[1]]  # the null key has no value
         return jnp.einsum("bhqm,bmhd->bqhd", p.astype(self.dtype), reference.values)

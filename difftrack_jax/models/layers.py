@@ -8,9 +8,7 @@ from jax.typing import DTypeLike
 from difftrack_jax.typing import Array, Float
 
 
-def timestep_embedding(
-    t: Float[Array, "b"], width: int, max_period: float = 10_000.0
-) -> Float[Array, "b {width}"]:
+def timestep_embedding(t: Float[Array, "b"], width: int, max_period: float = 10_000.0) -> Float[Array, "b {width}"]:
     """[cos, sin] of t at geometrically spaced frequencies (guided-diffusion's order)."""
     half = width // 2
     frequencies = jnp.exp(-jnp.log(max_period) * jnp.arange(half, dtype=jnp.float32) / half)
@@ -19,7 +17,7 @@ def timestep_embedding(
 
 
 class GroupNorm(nn.Module):
-    """Group norm with float32 statistics; 32 groups, or fewer where the channels do not divide."""
+    """Group norm with float32 statistics; the channels must be a multiple of the groups."""
 
     groups: int = 32
     epsilon: float = 1e-5

@@ -1,11 +1,12 @@
 """The pixel U-Net of the ADM family (Dhariwal and Nichol 2021, openai/guided-diffusion `unet.py`), in Flax.
 
 Parameter names are the published ones with dots before numbers turned into underscores
-(`input_blocks.1.0.in_layers.2.weight` is `input_blocks_1_0/in_layers_2/kernel`), so conversion needs no table of blocks.
-Ours beyond the published layout, all off by default: `patch` (a space-to-depth stem), and the attention options of
-`attention.py`. References, maps and features go in and out as attention.py says; `references` is keyed by block name.
+(`input_blocks.1.0.in_layers.2.weight` is `input_blocks_1_0/in_layers_2/kernel`), so conversion needs no table of
+blocks. Ours beyond the published layout, all off by default: `patch` (a space-to-depth stem), and the attention
+options of `attention.py`. References, maps and features go in and out as attention.py says; `references` is keyed by
+block name.
 
-    epsilon = UNetADM(**variants.ADM["adm256"]).apply({"params": params}, x, t)             # x [b, h, w, 3], t [b] in 0..999
+    epsilon = UNetADM(**variants.ADM["adm256"]).apply({"params": params}, x, t)   # x [b, h, w, 3], t [b] in 0..999
 """
 
 import flax.linen as nn
@@ -42,9 +43,7 @@ class ResBlock(nn.Module):
         h = change(nn.silu(GroupNorm(dtype=self.dtype, name="in_layers_0")(x)))
         h = conv(self.features, dtype=self.dtype, name="in_layers_2")(h)
         width = self.features * (2 if self.scale_shift else 1)
-        e = nn.Dense(width, dtype=self.dtype, name="emb_layers_1")(nn.silu(emb).astype(self.dtype))[
-            :, None, None
-        ]
+        e = nn.Dense(width, dtype=self.dtype, name="emb_layers_1")(nn.silu(emb).astype(self.dtype))[:, None, None]
         norm = GroupNorm(dtype=self.dtype, name="out_layers_0")
         if self.scale_shift:
             scale, shift = jnp.split(e, 2, axis=-1)
@@ -105,9 +104,7 @@ class UNetADM(nn.Module):
             emb = emb + nn.Embed(self.num_classes, 4 * width, dtype=self.dtype, name="label_emb")(labels)
         run = _Blocks(self, emb, references or {}, train)
 
-        h = conv(width, dtype=self.dtype, name="input_blocks_0_0")(
-            space_to_depth(x, self.patch).astype(self.dtype)
-        )
+        h = conv(width, dtype=self.dtype, name="input_blocks_0_0")(space_to_depth(x, self.patch).astype(self.dtype))
         skips, factor, block = [h], 1, 1
         levels = list(zip(self.channel_mult, self._res_blocks()))
         for level, (mult, count) in enumerate(levels):
@@ -179,9 +176,7 @@ class _Blocks:
         if self.net.resblock_updown:
             return self.residual(name, h, h.shape[-1], "up")
         h = upsample(h)
-        return (
-            _Resample(h.shape[-1], "conv", 1, self.net.dtype, name=name)(h) if self.net.conv_resample else h
-        )
+        return _Resample(h.shape[-1], "conv", 1, self.net.dtype, name=name)(h) if self.net.conv_resample else h
 
 
 class _Resample(nn.Module):

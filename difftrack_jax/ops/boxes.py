@@ -16,7 +16,9 @@ def from_centre_size(centre: Float[Array, "*n 2"], size: Float[Array, "*n 2"]) -
 
 
 def iou(a, b):
-    """Intersection over union of boxes [..., 4], pairwise along equal leading axes; numpy or jax arrays, 0 when empty."""
+    """Intersection over union of boxes [..., 4], pairwise along equal leading axes; numpy or jax arrays, 0 when
+    empty.
+    """
     xp = a.__array_namespace__()
     low, high = xp.maximum(a[..., :2], b[..., :2]), xp.minimum(a[..., 2:], b[..., 2:])
     overlap = xp.prod(xp.maximum(high - low, 0), axis=-1)

@@ -15,7 +15,9 @@ def mask_box(mask: Bool[Array, "h w"]) -> Float[Array, "4"]:
 
 
 def quantile_box(mass: Float[Array, "h w"], share: float = 0.02) -> Float[Array, "4"]:
-    """The box that leaves `share` of the mass outside on each side, in cells; sub-cell, and deaf to single stray cells."""
+    """The box that leaves `share` of the mass outside on each side, in cells; sub-cell, and deaf to single stray
+    cells.
+    """
 
     def extent(line):
         edges = jnp.concatenate([jnp.zeros(1), jnp.cumsum(line)]) / jnp.maximum(jnp.sum(line), 1e-12)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from difftrack_jax.typing import Array, Bool, Float
 
 
-def cell_centres(h: int, w: int) -> Float[Array, "h*w 2"]:
+def cell_centres(h: int, w: int) -> Float[Array, "{h}*{w} 2"]:
     """(x, y) centres of an h x w grid, row by row, in cells."""
     y, x = jnp.meshgrid(jnp.arange(h) + 0.5, jnp.arange(w) + 0.5, indexing="ij")
     return jnp.stack([x, y], axis=-1).reshape(h * w, 2).astype(jnp.float32)
@@ -37,14 +37,14 @@ def bilinear(image: Float[Array, "h w c"], points: Float[Array, "p 2"]) -> Float
     return jnp.einsum("kp,kpc->pc", weight, image.reshape(h * w, c)[index])
 
 
-def bilinear_one_hot(points: Float[Array, "p 2"], h: int, w: int) -> Float[Array, "p h*w"]:
+def bilinear_one_hot(points: Float[Array, "p 2"], h: int, w: int) -> Float[Array, "p {h}*{w}"]:
     """Weights over the cells that bilinear interpolation at each point would read; rows sum to one."""
     index, weight = _corners(points, h, w)
     columns = jnp.arange(h * w)
     return sum((index[k][:, None] == columns[None]) * weight[k][:, None] for k in range(4))
 
 
-def gaussian_kernel(points: Float[Array, "n 2"], sigma: float, h: int, w: int) -> Float[Array, "n h*w"]:
+def gaussian_kernel(points: Float[Array, "n 2"], sigma: float, h: int, w: int) -> Float[Array, "n {h}*{w}"]:
     """A Gaussian of `sigma` cells around each point (in cells), with peak value one."""
     square = jnp.sum((cell_centres(h, w)[None] - points[:, None]) ** 2, axis=-1)
     return jnp.exp(-0.5 * square / sigma**2)
@@ -68,9 +68,7 @@ def soft_arg_max(maps: Float[Array, "n h w"], radius: float = 2.5) -> Float[Arra
     return jnp.where(total > 1e-12, mean, peak)
 
 
-def gaussian_blur(
-    images: Float[Array, "b h w c"], sigma: Float[Array, "b"], taps: int = 7
-) -> Float[Array, "b h w c"]:
+def gaussian_blur(images: Float[Array, "b h w c"], sigma: Float[Array, "b"], taps: int = 7) -> Float[Array, "b h w c"]:
     """Separable Gaussian blur with its own width (in pixels, 0 is none) for every image; edges repeat."""
     offsets = jnp.arange(taps) - taps // 2
     weights = jnp.exp(-0.5 * (offsets[None] / jnp.maximum(sigma[:, None], 1e-3)) ** 2)

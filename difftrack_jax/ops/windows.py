@@ -20,7 +20,9 @@ def crop(image: Float[Array, "h w c"], window: Float[Array, "4"], size: tuple[in
     )
 
 
-def to_window(points: Float[Array, "*p 2"], window: Float[Array, "4"], size: tuple[float, float]) -> Float[Array, "*p 2"]:
+def to_window(
+    points: Float[Array, "*p 2"], window: Float[Array, "4"], size: tuple[float | int, float | int]
+) -> Float[Array, "*p 2"]:
     """Source pixels to window coordinates, where the window spans [0, width] x [0, height] for size (height, width)."""
     scale = jnp.array([size[1], size[0]]) / (window[2:] - window[:2])
     spread = (1,) * (points.ndim - 1) + (2,)
@@ -28,7 +30,7 @@ def to_window(points: Float[Array, "*p 2"], window: Float[Array, "4"], size: tup
 
 
 def from_window(
-    points: Float[Array, "*p 2"], window: Float[Array, "4"], size: tuple[float, float]
+    points: Float[Array, "*p 2"], window: Float[Array, "4"], size: tuple[float | int, float | int]
 ) -> Float[Array, "*p 2"]:
     """The inverse of `to_window`."""
     scale = (window[2:] - window[:2]) / jnp.array([size[1], size[0]])

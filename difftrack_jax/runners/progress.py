@@ -9,16 +9,12 @@ from tqdm import tqdm
 class Progress:
     """`with Progress("track", total, start) as p: p.update(done, note)`; `total` may be None when nobody knows."""
 
-    def __init__(
-        self, label: str, total: int | None, start: int = 0, quiet: bool = False, every: float = 20.0
-    ):
+    def __init__(self, label: str, total: int | None, start: int = 0, quiet: bool = False, every: float = 20.0):
         self._bar = None
         self._quiet, self._label, self._total, self._start, self._every = quiet, label, total, start, every
         self._begun = self._printed = time.monotonic()
         if not quiet and sys.stderr.isatty():
-            self._bar = tqdm(
-                desc=label, total=total, initial=start, unit="frame" if label == "track" else "step"
-            )
+            self._bar = tqdm(desc=label, total=total, initial=start, unit="frame" if label == "track" else "step")
 
     def __enter__(self) -> "Progress":
         return self

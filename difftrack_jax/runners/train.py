@@ -1,7 +1,7 @@
 """Training, told once: objective, state, restore, compile, steps, evaluation, checkpoint, export.
 
-An objective (`OBJECTIVES[config.objective]`) says what is learnt; the loop knows nothing else of it. Every step's data and
-noise are folded from the seed and the step, so a run that was killed and resumed ends in the same weights.
+An objective (`OBJECTIVES[config.objective]`) says what is learnt; the loop knows nothing else of it. Every step's
+data and noise are folded from the seed and the step, so a run that was killed and resumed ends in the same weights.
 """
 
 import pathlib
@@ -19,6 +19,7 @@ from difftrack_jax.checkpoints import bundled, store
 from difftrack_jax.data import synthetic, textures
 from difftrack_jax.models import variants
 from difftrack_jax.models.unet_adm import UNetADM
+from difftrack_jax.runners import common
 from difftrack_jax.runners.progress import Progress
 from difftrack_jax.runners.writers import Writer
 from difftrack_jax.tracking import objective as tracker_objective
@@ -44,6 +45,11 @@ class TrainState(NamedTuple):
 
 def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     """Train from `workdir`'s newest checkpoint (or from scratch) to `config.steps`, and export the averaged weights."""
+    with common.claim(workdir, config) as folder:
+        return _train(config, folder)
+
+
+def _train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     objective = OBJECTIVES[config.objective](config)
     optimizer = make_optimizer(config)
     state = make_state(objective, optimizer, config.seed)
@@ -51,6 +57,9 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, f
     writer = Writer(workdir)
     with store.manager(workdir / "checkpoints") as checkpoints:
         state = store.restore_latest(checkpoints, state) or state
+        if int(state.step) >= config.steps and (workdir / "weights.safetensors").is_file():
+            print(f"{workdir}: done already, at step {int(state.step)}; nothing was computed")
+            return {}
         update = make_update(objective, optimizer, config).lower(state).compile()
         results: dict[str, float] = {}
         with Progress("train", config.steps, int(state.step), quiet=config.quiet) as progress:
@@ -58,9 +67,7 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, f
                 state, metrics = update(state)
                 done = step + 1
                 if done % config.log_every == 0 or done == config.steps:
-                    writer.write(
-                        done, {f"train/{k}": v for k, v in metrics.items()} | {"seconds": time.time()}
-                    )
+                    writer.write(done, {f"train/{k}": float(v) for k, v in metrics.items()} | {"seconds": time.time()})
                 if done % config.eval_every == 0 or done == config.steps:
                     results = {f"eval/{k}": float(v) for k, v in objective.evaluate(state.average).items()}
                     writer.write(done, results)
@@ -97,9 +104,7 @@ def make_state(objective: Objective, optimizer: optax.GradientTransformation, se
     return TrainState(jnp.zeros((), jnp.int32), params, average, jax.jit(optimizer.init)(params))
 
 
-def make_update(
-    objective: Objective, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict
-):
+def make_update(objective: Objective, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict):
     """state -> (state, metrics), jitted, the old state's memory reused."""
 
     def update(state: TrainState):
@@ -119,9 +124,7 @@ def make_update(
 def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
     """The bundled tracker: procedural pairs, interpolation and correspondence."""
     net = UNetADM(**variants.ADM[config.model])
-    bank = (
-        textures.training_bank(config.seed) if config.photographs else textures.procedural_bank(config.seed)
-    )
+    bank = textures.training_bank(config.seed) if config.photographs else textures.procedural_bank(config.seed)
     weights = tracker_objective.Weights(**config.weights)
     draw = lambda key, batch: synthetic.training_batch(
         key, bank, batch=batch, size=config.size, grid=config.size // config.stride, queries=config.queries

@@ -1,6 +1,6 @@
 """From captured attention to one map a target.
 
-    A_X, A_S   averaged over heads, captured layers and the interval of k                                     (DINTR eq. 11)
+    A_X, A_S   averaged over heads, captured layers and the interval of k   (DINTR eq. 11)
     a_n        = A_X m_n                       share of each cell of frame t+1 that comes from target n of frame t
     A*_n       = A_S^beta a_n, renormalised    (Alg. D.5; the printed o cannot be element-wise, see README)
 
@@ -35,7 +35,9 @@ def neighbourhood(h: int, w: int, radius: float) -> Bool[Array, "q q"]:
 def restrict(
     rows: Float[Array, "q m"], near: Bool[Array, "q m"] | None = None, top_k: int | None = None
 ) -> Float[Array, "q m"]:
-    """Rows with only the entries in reach and, of those, the `top_k` largest; renormalised. The null key always stays."""
+    """Rows with only the entries in reach and, of those, the `top_k` largest; renormalised. The null key always
+    stays.
+    """
     if near is not None:
         rows = jnp.where(near, rows, 0.0)
     if top_k is not None and top_k < rows.shape[-1]:

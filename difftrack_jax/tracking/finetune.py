@@ -3,8 +3,8 @@
     min over phi   || z^{t+1} - P_phi(z_k, k) ||^2,   k ~ U{1..T}                                       (eq. 6)
 
 What moves is a `delta` beside the frozen weights: all of them, the query projections (as Tune-A-Video), or low-rank
-updates A B of the attention projections (ours). `init` and `update` are pure; an update that is not finite, or that makes
-the loss so, is dropped and counted, and the weights before it stay.
+updates A B of the attention projections (ours). `init` and `update` are pure; an update that is not finite, or that
+makes the loss so, is dropped and counted, and the weights before it stay.
 """
 
 from collections.abc import Callable

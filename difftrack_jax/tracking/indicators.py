@@ -56,8 +56,9 @@ Target = Point | Box | Segment
 class Targets(NamedTuple):
     """Slots of targets in pixels of the source; rows where `valid` is false hold nothing.
 
-    anchor: the point itself, or the centre of the box. size: width and height; of points, the side of the patch they stand
-    for. mask: soft membership over `mask_window` on a square grid; a box's covers the box. score: confidence in [0, 1].
+    anchor: the point itself, or the centre of the box. size: width and height; of points, the side of the patch they
+    stand for. mask: soft membership over `mask_window` on a square grid; a box's covers the box. score: confidence in
+    [0, 1].
     """
 
     kind: Int[Array, "n"]
@@ -94,8 +95,9 @@ def kernels(
 ) -> Float[Array, "n q"]:
     """m_n at q cells. offsets: of each cell from the anchor, in pixels for points and in box sizes for the rest.
 
-    cell: pixels a cell. segment: the target's mask averaged over each cell (of a box: which cells are its object). sigma: of points, in cells. spread: of boxes, in box
-    sizes; a box's corners are mostly background, so its kernel is a bump cut off at the border rather than a plateau.
+    cell: pixels a cell. segment: the target's mask averaged over each cell (of a box: which cells are its object).
+    sigma: of points, in cells. spread: of boxes, in box sizes; a box's corners are mostly background, so its kernel
+    is a bump cut off at the border rather than a plateau.
     """
     square = jnp.sum(offsets**2, axis=-1)
     point = jnp.exp(-0.5 * square / (sigma * cell) ** 2)
@@ -117,6 +119,6 @@ def boxes(targets: Targets) -> Float[Array, "n 4"]:
 
 
 __all__ = [
-    "BOX", "KINDS", "POINT", "SEGMENT", "Box", "Point", "Segment", "Target", "Targets", "boxes", "centre_size", "describe",
-    "kernels", "window_side",
+    "BOX", "KINDS", "POINT", "SEGMENT", "Box", "Point", "Segment", "Target", "Targets", "boxes", "centre_size",
+    "describe", "kernels", "window_side",
 ]  # fmt: skip

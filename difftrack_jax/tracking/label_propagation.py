@@ -2,8 +2,8 @@
 
     rows = softmax over the k most similar of  f_q . f_m / temperature,   f of unit length
 
-Its published DAVIS J&F with ADM features equals the number DINTR prints for itself, so a claim that tuning helps must be
-shown against it.
+Its published DAVIS J&F with ADM features equals the number DINTR prints for itself, so a claim that tuning helps must
+be shown against it.
 """
 
 import jax

@@ -2,14 +2,14 @@
 
 Two losses on one network P(z_k, k | keys of frame t):
 
-    interpolation     || (P(z_k, k) - z^{t+1}) / alpha_k ||^2,  z_k = alpha_k z^t + (1 - alpha_k) z^{t+1}     (DINTR eq. 6)
+    interpolation     || (P(z_k, k) - z^{t+1}) / alpha_k ||^2,  z_k = alpha_k z^t + (1 - alpha_k) z^{t+1}   (DINTR eq. 6)
     correspondence    cross-entropy of the captured rows of A_X against the true source of every cell
 
-The network predicts the offset z^{t+1} - z^t; its data prediction is z_k + alpha_k * offset, so eq. 6 divided by alpha_k^2
-is the plain error of the offset, which weighs all k alike. The target of a row is the bilinear one-hot of the true source
-over the cells of frame t, or the null key where the source is hidden or outside. Three quarters of the queries sit at
-k near 0, where the tracker reads; only the last quarter, at k ~ U{1..T}, pays for the decoder's last level, and their
-correspondence counts by 1 - alpha_k, since at k = T the input says nothing of frame t + 1.
+The network predicts the offset z^{t+1} - z^t; its data prediction is z_k + alpha_k * offset, so eq. 6 divided by
+alpha_k^2 is the plain error of the offset, which weighs all k alike. The target of a row is the bilinear one-hot of
+the true source over the cells of frame t, or the null key where the source is hidden or outside. Three quarters of
+the queries sit at k near 0, where the tracker reads; only the last quarter, at k ~ U{1..T}, pays for the decoder's
+last level, and their correspondence counts by 1 - alpha_k, since at k = T the input says nothing of frame t + 1.
 """
 
 from typing import NamedTuple
@@ -70,8 +70,8 @@ def loss(
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Loss and metrics of a batch.
 
-    capture: the attention blocks whose maps the tracker reads. coarse: blocks on coarser grids that are taught too, since
-    what they find the finer ones need not search for.
+    capture: the attention blocks whose maps the tracker reads. coarse: blocks on coarser grids that are taught too,
+    since what they find the finer ones need not search for.
     """
     b, r = pairs.query.shape[:2]
     keys = reference_keys(net, params, pairs.reference)
@@ -113,9 +113,7 @@ def _entropy(rows, targets, cell):
 def pool_cells(cell: Float[Array, "b m"], size: int) -> Float[Array, "b {size}"]:
     """Mean over square blocks of a square grid of cells, down to `size` cells."""
     grid, coarse = int(cell.shape[1] ** 0.5), int(size**0.5)
-    return reduce(
-        cell, "b (h i w j) -> b (h w)", "mean", h=coarse, w=coarse, i=grid // coarse, j=grid // coarse
-    )
+    return reduce(cell, "b (h i w j) -> b (h w)", "mean", h=coarse, w=coarse, i=grid // coarse, j=grid // coarse)
 
 
 def pool_targets(targets: Float[Array, "b m m2"], size: int) -> Float[Array, "b {size} {size}+1"]:
@@ -133,14 +131,12 @@ def _maps(net, params, start, end, alpha, keys):
     return offset, {name: block["maps"].cross for name, block in out["attention"].items()}
 
 
-def score(
-    net: UNetADM, params: Params, pairs: Pairs, capture: tuple[str, ...]
-) -> dict[str, Float[Array, ""]]:
+def score(net: UNetADM, params: Params, pairs: Pairs, capture: tuple[str, ...]) -> dict[str, Float[Array, ""]]:
     """How well the averaged maps at k = 0 know the source: errors in grid cells, and how well the null key knows.
 
-    error: median distance of the most attended place (soft-arg-max) to the true source, over cells with a visible source.
-    object_pck: share of such cells on objects within one cell. seen_auc: chance that a hidden cell's null share exceeds a
-    visible cell's.
+    error: median distance of the most attended place (soft-arg-max) to the true source, over cells with a visible
+    source. object_pck: share of such cells on objects within one cell. seen_auc: chance that a hidden cell's null share
+    exceeds a visible cell's.
     """
     b, r = pairs.query.shape[:2]
     keys = jax.tree.map(lambda z: jnp.repeat(z, r, axis=0), reference_keys(net, params, pairs.reference))
@@ -159,9 +155,7 @@ def score(
     order = jnp.argsort(jnp.argsort(null.reshape(-1))) + 1.0
     hidden = ~seen.reshape(-1)
     count = jnp.sum(hidden)
-    area = (jnp.sum(jnp.where(hidden, order, 0.0)) - count * (count + 1) / 2) / jnp.maximum(
-        count * jnp.sum(~hidden), 1
-    )
+    area = (jnp.sum(jnp.where(hidden, order, 0.0)) - count * (count + 1) / 2) / jnp.maximum(count * jnp.sum(~hidden), 1)
     on = seen & object_
     return {
         "error": jnp.nanmedian(jnp.where(seen, error, jnp.nan)),

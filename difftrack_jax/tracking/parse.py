@@ -43,9 +43,7 @@ def parse_targets(text: str) -> list[Timed]:
     return sorted(targets, key=lambda timed: timed[0])
 
 
-def make_target(
-    kind: str, args: Sequence[float] | str | np.ndarray, name: str = "", folder: str = ""
-) -> Target:
+def make_target(kind: str, args: Sequence[Any] | np.ndarray, name: str = "", folder: str = "") -> Target:
     """One target from its kind and arguments: numbers, or a mask, or the path of one from `folder`."""
     name = name or kind
     if kind in _LATER:
@@ -130,6 +128,8 @@ def _entry(entry: Any, name: str, folder: str) -> Timed:
     if not isinstance(entry, dict) or not {"kind", "args"} <= entry.keys() <= {"kind", "args", "frame"}:
         raise UserError(f'{name}: must be {{"kind": ..., "args": ...}}, with "frame" if it is not 0')
     kind, args, frame = entry["kind"], entry["args"], entry.get("frame", 0)
+    if not isinstance(kind, str):
+        raise UserError(_unknown(name, kind))
     if isinstance(frame, bool) or not isinstance(frame, int):
         raise UserError(f"{name}: its frame {frame!r} is not a whole number")
     if not isinstance(args, str if kind not in _NUMBERS else list):

@@ -1,7 +1,7 @@
 """The three ways to get a reading of frame t+1: interpolation, reconstruction, label propagation.
 
-Each is read(backbone, params, settings, z_start, z_end, memory, near, key) -> (Reading, A_S), for one window. All three read
-attention (or feature similarity) rows over the same memory, so everything before and after them is shared.
+Each is read(backbone, params, settings, z_start, z_end, memory, near, key) -> (Reading, A_S), for one window. All
+three read attention (or feature similarity) rows over the same memory, so everything before and after them is shared.
 """
 
 from typing import NamedTuple
@@ -109,7 +109,9 @@ def _reconstruction(backbone, params, settings, z_start, z_end, memory, near, ke
         noised = schedules.q_sample(backbone.schedule, z, jnp.broadcast_to(noise, z.shape), times)
         return predict(noised, times)[1]
     rule = ddim.Rule(kind="data")
-    _, _, out = reconstruction.operate(predict, backbone.schedule, z_start, grid, jax.random.normal(key, z_start.shape), rule)
+    _, _, out = reconstruction.operate(
+        predict, backbone.schedule, z_start, grid, jax.random.normal(key, z_start.shape), rule
+    )
     return _mean_over(out, settings.steps - ks)
 
 

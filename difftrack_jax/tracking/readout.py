@@ -7,9 +7,9 @@ The paper reads arg max, {A* > 0} and the extent of that set (eq. 12); a softmax
     box        extent that holds all but a little of the mass; or the similarity that carries the old box along (below)
     score      how much of the cells that claim to be the target comes from it, against what a perfect match would give
 
-Votes and similarity use that A_X carries coordinates as well as it carries membership: with u_j the position of reference
-cell j in the target's own frame (its anchor at 0, its size 1), cell i at p_i says "I was at u_i = sum_j A_X(i, j) u_j", so
-p_i = anchor + scale * size * u_i, solved over all cells that claim the target, weighted and robust.
+Votes and similarity use that A_X carries coordinates as well as it carries membership: with u_j the position of
+reference cell j in the target's own frame (its anchor at 0, its size 1), cell i at p_i says "I was at u_i = sum_j
+A_X(i, j) u_j", so p_i = anchor + scale * size * u_i, solved over all cells that claim the target, weighted and robust.
 """
 
 from typing import NamedTuple
@@ -29,8 +29,8 @@ from difftrack_jax.typing import Array, Float
 class Reading(NamedTuple):
     """What the rows of A_X carried to each of the q cells of frame t+1: linear in the rows, so readings average.
 
-    share: of target n, over all r references. mass: of each reference. coordinates: sum of A_X times u (in target sizes)
-    over each reference.
+    share: of target n, over all r references. mass: of each reference. coordinates: sum of A_X times u (in target
+    sizes) over each reference.
     """
 
     share: Float[Array, "q n"]
@@ -39,16 +39,16 @@ class Reading(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A similarity: where the anchor went, how the size changed, and how well each cell goes along with it, in [0, 1]."""
+    """A similarity: where the anchor went, how the size changed, and how well each cell goes along with it, in [0,
+    1].
+    """
 
     anchor: Float[Array, "*n 2"]
     scale: Float[Array, "*n"]
     agreement: Float[Array, "*n q"]
 
 
-def carry(
-    rows: Float[Array, "q m"], kernels: Float[Array, "r c n"], coordinates: Float[Array, "r c n 2"]
-) -> Reading:
+def carry(rows: Float[Array, "q m"], kernels: Float[Array, "r c n"], coordinates: Float[Array, "r c n 2"]) -> Reading:
     """Apply rows (over r references of c cells, then the null column, if any) to what the references know."""
     r, c, _ = kernels.shape
     rows = jnp.moveaxis(rows[:, : r * c].reshape(-1, r, c), 1, 0)
@@ -122,7 +122,9 @@ def _follow(share, coordinates, mass, anchor, size, window, grid):
     tolerance = 0.4 * cell + 0.03 * jnp.min(size)
     u = u * size
 
-    still = jax.vmap(lambda weight, u: _agreement(_similarity(weight, p, u, cell, tolerance), p, u, tolerance))(outside, u)
+    still = jax.vmap(lambda weight, u: _agreement(_similarity(weight, p, u, cell, tolerance), p, u, tolerance))(
+        outside, u
+    )
     claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0) * mass * (1.0 - 0.9 * still)
     flat = lambda a: a.reshape(-1, *a.shape[2:])
     every = jnp.tile(p, (u.shape[0], 1))
@@ -135,7 +137,11 @@ def _follow(share, coordinates, mass, anchor, size, window, grid):
 
 
 def _similarity(
-    claim: Float[Array, "m"], p: Float[Array, "m 2"], u: Float[Array, "m 2"], cell: Float[Array, ""], tolerance: Float[Array, ""]
+    claim: Float[Array, "m"],
+    p: Float[Array, "m 2"],
+    u: Float[Array, "m 2"],
+    cell: Float[Array, ""],
+    tolerance: Float[Array, ""],
 ) -> tuple[Float[Array, "2"], Float[Array, ""]]:
     """Anchor and scale of p = anchor + scale * u by iteratively re-weighted least squares; all in pixels."""
 

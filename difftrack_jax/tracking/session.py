@@ -139,7 +139,10 @@ class Tracker:
         check(target, frame.shape[1], frame.shape[0])
         height, width = frame.shape[:2]
         kind, anchor, size = describe(target, patch=0.05 * max(height, width))
-        mask, window = np.ones((MASK_SIDE, MASK_SIDE), np.float32), np.concatenate([anchor - size / 2, anchor + size / 2])
+        mask, window = (
+            np.ones((MASK_SIDE, MASK_SIDE), np.float32),
+            np.concatenate([anchor - size / 2, anchor + size / 2]),
+        )
         if isinstance(target, Segment):
             side = max(1.3 * float(size.max()), 16.0)
             window = np.concatenate([anchor - side / 2, anchor + side / 2]).astype(np.float32)
@@ -173,7 +176,9 @@ def check(target: Target, width: int, height: int) -> None:
 
 
 def load_tracker(model: str = "mini", preset: str = "fast", seed: int = 0, **changes) -> Tracker:
-    """A tracker from a bundled network or a weight file, under a preset ("fast" or "paper") with any setting changed."""
+    """A tracker from a bundled network or a weight file, under a preset ("fast" or "paper") with any setting
+    changed.
+    """
     if preset not in PRESETS:
         raise UserError(f"preset {preset!r}: known presets are {', '.join(PRESETS)}")
     return Tracker(load_backbone(model), dataclasses.replace(PRESETS[preset], **changes), seed)

@@ -18,7 +18,10 @@ class Settings:
     operator: Literal["offset", "destination", "start", "blend"] = "offset"  # Table 2, the paper's choice first [P]
     order: Literal["parallel", "sequential"] = "parallel"  # teacher-forced [+], or Alg. 2's chain [P]
     steps: int = 50  # T [P]
-    interval: tuple[float, float] = (0.0, 0.02)  # share of T over which attention is added up; [1/T, 0.8] is the paper's
+    interval: tuple[float, float] = (
+        0.0,
+        0.02,
+    )  # share of T over which attention is added up; [1/T, 0.8] is the paper's
     samples: int = 1  # k of the interval that the parallel order evaluates; 0 takes all of them
 
     propagation: Propagation = "matmul"  # A_S^beta a, the matrix power [D]

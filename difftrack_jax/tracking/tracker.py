@@ -8,8 +8,8 @@ One frame of one window (DINTR, Alg. D.5, with a search window and a memory arou
     attention of frame t+1 over all of them, at the chosen k   processes.read
     maps, then places: L_{t+1} becomes the next frame's tau    attention_maps, readout
 
-Targets are isolated when each has a window of its own (a vmap: TAP-Vid's rule, no target can sway another), and joint when
-one window shows the frame to all. `step` compiles once for a frame size and a number of slots.
+Targets are isolated when each has a window of its own (a vmap: TAP-Vid's rule, no target can sway another), and joint
+when one window shows the frame to all. `step` compiles once for a frame size and a number of slots.
 """
 
 import functools
@@ -101,7 +101,9 @@ def _follow(backbone, settings, params, previous, frame, key, tune, targets, fir
     found = readout.read(maps, reading, perfect, targets, window, grid, settings)
     # A frame in which nothing was seen teaches the memory nothing.
     push = fresh & jnp.any(targets.visible)
-    recent = jax.tree.map(lambda old, new: jnp.where(push, jnp.concatenate([old[1:], new])[: len(old)], old), recent, last)
+    recent = jax.tree.map(
+        lambda old, new: jnp.where(push, jnp.concatenate([old[1:], new])[: len(old)], old), recent, last
+    )
     return found, recent, tuning
 
 
@@ -188,9 +190,7 @@ def empty_targets(slots: int, mask_side: int) -> Targets:
     )
 
 
-def full_mask(
-    mask: Float[Array, "g g2"], window: Float[Array, "4"], frame: tuple[int, int]
-) -> Array:
+def full_mask(mask: Float[Array, "g g2"], window: Float[Array, "4"], frame: tuple[int, int]) -> Array:
     """A target's mask over the whole frame, boolean [h, w]."""
     whole = jnp.array([0.0, 0.0, frame[1], frame[0]])
     return windows.resample(mask[..., None], window, whole, frame)[..., 0] > 0.5

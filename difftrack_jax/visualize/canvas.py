@@ -71,9 +71,7 @@ class Canvas:
     def array(self) -> HostFrame:
         return np.array(self.image)
 
-    def paint(
-        self, shape: Callable[[Pen], None], window: Window, colour: Colour, opacity: float = 1.0
-    ) -> None:
+    def paint(self, shape: Callable[[Pen], None], window: Window, colour: Colour, opacity: float = 1.0) -> None:
         """Colours what `shape` covers within the window."""
         left, top = max(0, math.floor(window[0])), max(0, math.floor(window[1]))
         width = min(self.width, math.ceil(window[2])) - left
@@ -90,9 +88,7 @@ class Canvas:
             mask = mask.point([round(value * opacity) for value in range(256)])
         self.image.paste(colour, (left, top), mask)
 
-    def strokes(
-        self, lines: Sequence[tuple[Point, Point]], width: float, colour: Colour, opacity: float = 1.0
-    ) -> None:
+    def strokes(self, lines: Sequence[tuple[Point, Point]], width: float, colour: Colour, opacity: float = 1.0) -> None:
         """Lines over a dark halo that keeps them visible on any ground."""
         if not lines:
             return

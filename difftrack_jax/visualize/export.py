@@ -67,9 +67,7 @@ class TrackWriter:
         """Goes on after `frames_done` frames and forgets any later ones."""
         lines = list(itertools.islice(self._lines(), frames_done))
         if len(lines) < frames_done:
-            raise UserError(
-                f"{self.partial}: holds {len(lines)} frames, {frames_done} were expected; start anew"
-            )
+            raise UserError(f"{self.partial}: holds {len(lines)} frames, {frames_done} were expected; start anew")
         self.close()
         with disk_errors(self.partial):
             if frames_done:

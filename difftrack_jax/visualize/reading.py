@@ -47,9 +47,7 @@ class Field:
             return np.full(count, np.nan)
         if len(self.of(list)) != count:
             raise self.error(f"must be {count} numbers, not {json.dumps(self.value)[:40]}")
-        return np.array(
-            [np.nan if item.value is None else item.of(float) for item in self.items()], np.float64
-        )
+        return np.array([np.nan if item.value is None else item.of(float) for item in self.items()], np.float64)
 
     def error(self, message: str) -> UserError:
         return UserError(f"{self.file}: {self.place or 'the file'} {message}")

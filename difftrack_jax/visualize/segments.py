@@ -65,9 +65,7 @@ def label_map(
         if segment is None or not prediction.visible[row]:
             continue
         if segment.shape != tuple(size):
-            raise ValueError(
-                f"frame {prediction.frame}: a mask of {segment.shape} in a video of {tuple(size)}"
-            )
+            raise ValueError(f"frame {prediction.frame}: a mask of {segment.shape} in a video of {tuple(size)}")
         target = int(prediction.id[row])
         label = labels[target] if labels else target
         if not 1 <= label <= 255:

@@ -59,9 +59,7 @@ class VideoWriter:
             stack.enter_context(_encoder_errors(self.path))
             temporary = stack.enter_context(atomic_write(self.path))
             movflags = {"movflags": "+faststart"}
-            self._container = stack.enter_context(
-                av.open(str(temporary), "w", format="mp4", options=movflags)
-            )
+            self._container = stack.enter_context(av.open(str(temporary), "w", format="mp4", options=movflags))
             self._stream = self._add_stream()
             self._stack = stack.pop_all()
         return self
@@ -102,9 +100,7 @@ def _encoder_errors(path: str | os.PathLike) -> Iterator[None]:
         raise UserError(f"{path}: cannot be encoded ({error.strerror})") from error
 
 
-def write_gif(
-    path: str | os.PathLike, frames: Iterable[HostFrame], fps: Rate, width: int | None = None
-) -> None:
+def write_gif(path: str | os.PathLike, frames: Iterable[HostFrame], fps: Rate, width: int | None = None) -> None:
     """An endless GIF, one palette for all frames, scaled to `width` if given, at most 50 frames a second."""
     pictures = [_scaled(Image.fromarray(frame), width) for frame in frames]
     if not pictures:
@@ -121,9 +117,7 @@ def write_gif(
 def _scaled(picture: Image.Image, width: int | None) -> Image.Image:
     if width is None or width == picture.width:
         return picture
-    return picture.resize(
-        (width, max(1, round(picture.height * width / picture.width))), Image.Resampling.LANCZOS
-    )
+    return picture.resize((width, max(1, round(picture.height * width / picture.width))), Image.Resampling.LANCZOS)
 
 
 def _shared_palette(pictures: Sequence[Image.Image]) -> Image.Image:

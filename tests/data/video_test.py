@@ -16,9 +16,7 @@ from difftrack_jax.errors import UserError
 
 def write(path, frames, codec="ffv1", pix_fmt="bgr0", rate=10, times=None, rotation=None):
     """Stores frames without loss unless told otherwise; times are in ticks of 1/100 s."""
-    with av.open(
-        str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}
-    ) as container:
+    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pix_fmt
@@ -95,9 +93,7 @@ def test_rotated_video_is_upright(tmp_path, degrees):
 def test_mirrored_video_is_mirrored_back(tmp_path):
     picture = np.zeros((32, 48, 3), np.uint8)
     picture[:16, :16, 0] = 250
-    frame = next(
-        iter(video.open_source(mp4(tmp_path / "c.mp4", [picture], rotation={"degrees": 0.0, "hflip": True})))
-    )
+    frame = next(iter(video.open_source(mp4(tmp_path / "c.mp4", [picture], rotation={"degrees": 0.0, "hflip": True}))))
     assert np.abs(frame.astype(int) - picture[:, ::-1]).mean() < 8
 
 
@@ -112,9 +108,7 @@ def test_cut_off_mp4_is_named_before_the_work_begins(tmp_path, rng):
     assert len(list(video.open_source(str(whole[1]), max_frames=10))) == 10
 
 
-@pytest.mark.parametrize(
-    ("suffix", "codec", "pix_fmt"), [(".mkv", "ffv1", "bgr0"), (".avi", "mpeg4", "yuv420p")]
-)
+@pytest.mark.parametrize(("suffix", "codec", "pix_fmt"), [(".mkv", "ffv1", "bgr0"), (".avi", "mpeg4", "yuv420p")])
 def test_cut_off_video_without_an_index_is_named_where_it_ends(tmp_path, rng, suffix, codec, pix_fmt):
     path = tmp_path / f"clip{suffix}"
     write(path, list(rng.integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)), codec=codec, pix_fmt=pix_fmt)
@@ -137,9 +131,7 @@ def test_images_come_in_natural_order_among_other_files(tmp_path):
 
 def test_a_single_image_is_a_video_of_one_frame(tmp_path):
     Image.new("RGB", (5, 4), "red").save(tmp_path / "still.png")
-    assert [frame.tolist() for frame in video.open_source(str(tmp_path / "still.png"))] == [
-        [[[255, 0, 0]] * 5] * 4
-    ]
+    assert [frame.tolist() for frame in video.open_source(str(tmp_path / "still.png"))] == [[[[255, 0, 0]] * 5] * 4]
 
 
 @pytest.mark.parametrize(

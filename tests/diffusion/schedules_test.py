@@ -70,9 +70,7 @@ def test_per_sample_steps_equal_one_at_a_time(rng):
     k = jnp.asarray([0, 500, 999])
     together = schedules.q_sample(schedule, x0, noise, k)
     for i in range(3):
-        np.testing.assert_allclose(
-            together[i], schedules.q_sample(schedule, x0[i], noise[i], k[i]), rtol=1e-6
-        )
+        np.testing.assert_allclose(together[i], schedules.q_sample(schedule, x0[i], noise[i], k[i]), rtol=1e-6)
 
 
 def test_impossible_grids_are_refused():

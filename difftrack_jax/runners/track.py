@@ -1,0 +1,196 @@
+"""Track a video: check everything, then frame by frame, then the files of interfaces.md.
+
+Killed and started again with the same command, a run goes on from the newest state under workdir/state, and
+ends in the very bytes of an undisturbed one. Cameras and pipes pass only once: Ctrl-C ends them, and all that
+came is written.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+import sys
+import time
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+
+from difftrack_jax.checkpoints import session_state
+from difftrack_jax.data import demo, video
+from difftrack_jax.errors import UserError
+from difftrack_jax.runners import common, outputs, overrides
+from difftrack_jax.runners.progress import Progress
+from difftrack_jax.tracking.parse import Timed, make_target, parse_targets
+from difftrack_jax.tracking.session import Session, Tracker, load_tracker
+from difftrack_jax.tracking.settings import PRESETS
+from difftrack_jax.tracking.stream import check_targets, follow
+from difftrack_jax.visualize.export import TrackWriter, write_masks, write_mot
+
+
+class Job(NamedTuple):
+    """All that a run needs, checked."""
+
+    source: video.Source
+    targets: list[Timed]
+    tracker: Tracker
+    wanted: tuple[str, ...]
+
+    @property
+    def live(self) -> bool:
+        """The source passes only once."""
+        return self.source.path.startswith("camera:") or self.source.path in ("-", "pipe:")
+
+
+def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
+    """Track `config.video` into `workdir`; wrong input raises UserError before anything is written."""
+    if common.finished(workdir, config):
+        print(f"{workdir}: done already; nothing was computed")
+        return {}
+    job = prepare(config)
+    with common.claim(workdir, config) as folder:
+        header = {
+            "path": str(config.video),
+            "width": job.source.width,
+            "height": job.source.height,
+            "fps": round(float(job.source.fps), 4),
+        }
+        writer = TrackWriter(folder, header)
+        with contextlib.closing(writer), _compile_seconds() as compiling:
+            numbers = _record(config, job, writer, folder, compiling)
+        summary = {**numbers, **outputs.machine()}
+        return _write(config, job, writer, folder, summary)
+
+
+def prepare(config: ml_collections.ConfigDict) -> Job:
+    """Open the video, read the targets, load the tracker."""
+    wanted = tuple(name.strip() for part in config.outputs for name in part.split(",") if name.strip())
+    for name in wanted:
+        if name not in outputs.KNOWN:
+            raise UserError(f"outputs: unknown {name!r}; known are {', '.join(outputs.KNOWN)}")
+    settings = overrides.changes(config)
+    if config.max_frames < 0:
+        raise UserError(f"max_frames is {config.max_frames}: it must be at least 1, or 0 for the whole video")
+    source, defaults = _open(config.video, config.max_frames or None)
+    if config.targets:
+        targets = parse_targets(config.targets)
+    else:
+        targets = [(0, make_target(**target)) for target in defaults]
+    joining = settings.get("window", PRESETS[config.preset].window) == "target"
+    check_targets(source, targets, joining)
+    return Job(source, targets, load_tracker(config.model, config.preset, config.seed, **settings), wanted)
+
+
+def _open(spec: str, max_frames: int | None) -> tuple[video.Source, tuple[dict[str, Any], ...]]:
+    """A source, and its own targets where it has any."""
+    if not spec.startswith(demo.PREFIX):
+        return video.open_source(spec, max_frames), ()
+    clip = demo.demo_clip(spec)
+    frames = min(clip.source.frames, max_frames or clip.source.frames)
+    return dataclasses.replace(clip.source, frames=frames, max_frames=frames), clip.targets
+
+
+def _record(config, job, writer, folder, compiling) -> dict[str, Any]:
+    """Every frame from where an earlier run stopped: tracks to the writer, the state to disk now and then."""
+    path = folder / "state" / "session.npz"
+    start, session = (0, None) if job.live else _restore(job, path)
+    writer.resume(start)
+    begun, memory, done = time.monotonic(), None, start
+    show = outputs.overlay(folder / "overlay.mp4", job.source) if job.live and "overlay" in job.wanted else None
+    with (
+        contextlib.closing(_follow(job, start, session, writer, folder)) as tracking,
+        Progress("track", job.source.frames, start, config.quiet) as progress,
+        show or contextlib.nullcontext() as show,
+        _interrupt_ends(job.live),
+    ):
+        for tracked in tracking:
+            writer.append(tracked.prediction)
+            if show:
+                show(tracked.frame, tracked.prediction)
+            done += 1
+            memory = outputs.resident_mb() if done == 50 else memory
+            if not job.live and done % config.checkpoint_every == 0:
+                session_state.save(path, tracked.session, {"frames": done, "started": tracked.session is not None})
+            progress.update(done)
+    if not done:
+        raise UserError(f"{config.video}: no frames arrived")
+    seconds, compiled = time.monotonic() - begun, compiling()
+    return {
+        "frames": done,
+        "resumed_from": start,
+        "seconds": round(seconds, 3),
+        "fps": round((done - start) / max(seconds - compiled, 1e-6), 3),
+        "compile_seconds": round(compiled, 3),
+        "peak_memory_mb": outputs.peak_mb(),
+        "memory_mb": {"frame_50": memory, f"frame_{done}": outputs.resident_mb()},
+    }
+
+
+def _restore(job: Job, path: pathlib.Path) -> tuple[int, Session | None]:
+    """Frames done and the session after them; the session's structure is that of a fresh one."""
+    notes = session_state.read_notes(path)
+    if notes is None:
+        return 0, None
+    if not notes["started"]:
+        return notes["frames"], None
+    first = job.targets[0][0]
+    with contextlib.closing(job.source.iterate(first)) as frames:
+        like = job.tracker.init(next(frames), [target for at, target in job.targets if at == first])
+    return notes["frames"], session_state.load(path, like)
+
+
+def _follow(job: Job, start: int, session: Session | None, writer: TrackWriter, folder: pathlib.Path):
+    """The tracked frames from `start` on. A video that turns out damaged takes back what was written."""
+    try:
+        with contextlib.closing(video.prefetch(job.source.iterate(start))) as frames:
+            yield from follow(job.tracker, frames, job.targets, session, start)
+    except UserError:
+        writer.close()
+        writer.partial.unlink(missing_ok=True)
+        shutil.rmtree(folder / "state", ignore_errors=True)
+        raise
+
+
+def _write(config, job, writer, folder, summary) -> dict[str, Any]:
+    """The files asked for. A run is done when summary.json is there and the recorded lines are gone."""
+    if "mot" in job.wanted:
+        write_mot(folder / "tracks.txt", outputs.replay(writer.partial))
+    if "masks" in job.wanted and any(target.kind == "segment" for _, target in job.targets):
+        size = (job.source.height, job.source.width)
+        write_masks(folder / "masks", outputs.replay(writer.partial), size)
+    if "overlay" in job.wanted and not job.live:
+        outputs.write_overlay(folder / "overlay.mp4", job.source, outputs.replay(writer.partial))
+    shutil.rmtree(folder / "state", ignore_errors=True)
+    outputs.write_json(folder / "summary.json", summary)
+    if "json" in job.wanted:
+        writer.finish()
+    writer.partial.unlink(missing_ok=True)
+    return summary
+
+
+@contextlib.contextmanager
+def _interrupt_ends(live: bool):
+    """Ctrl-C is the end of a camera's video, and not an error."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not live:
+            raise
+        print("stopped; writing what came", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _compile_seconds():
+    """A function that says how long JAX has lowered and compiled since."""
+    seconds = []
+    steps = ("/jax/core/compile/jaxpr_to_mlir_module_duration", "/jax/core/compile/backend_compile_duration")
+
+    def listen(name, duration, **_):
+        if name in steps:
+            seconds.append(duration)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield lambda: sum(seconds)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)

@@ -1,0 +1,106 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from difftrack_jax.ops.sampling import cell_centres
+from difftrack_jax.ops.windows import from_window
+from difftrack_jax.tracking import readout, tracker
+from difftrack_jax.tracking.indicators import BOX, POINT, SEGMENT
+from difftrack_jax.tracking.settings import Settings
+
+GRID = (16, 16)
+WINDOW = jnp.array([0.0, 0.0, 128.0, 128.0])  # 8 pixels a cell
+
+
+def target(kind, anchor, size):
+    """One slot whose mask says the whole box."""
+    anchor, size = jnp.array([anchor], jnp.float32), jnp.array([size], jnp.float32)
+    window = jnp.concatenate([anchor - size / 2, anchor + size / 2], axis=1)
+    empty = tracker.empty_targets(1, 64)
+    full = jnp.ones_like(empty.mask)
+    yes = jnp.ones(1, bool)
+    return empty._replace(
+        kind=jnp.array([kind]), valid=yes, visible=yes, anchor=anchor, size=size, mask=full, mask_window=window
+    )
+
+
+def exact_reading(targets, shift, scale):
+    """What an exact A_X carries when everything moves by p -> centre + scale (p - centre) + shift about the anchor."""
+    p = from_window(cell_centres(*GRID), WINDOW, GRID)
+    old = (p - targets.anchor - jnp.asarray([shift])) / scale + targets.anchor
+    u = (old - targets.anchor) / targets.size
+    inside = jnp.max(jnp.abs(u), axis=-1) < 0.5
+    bump = jnp.exp(-0.5 * jnp.sum(u**2, axis=-1) / 0.25**2) * inside
+    reading = readout.Reading(bump[:, None], u[None, :, None], jnp.ones((1, 256)))
+    return reading, readout.concentration_of(bump[:, None])
+
+
+@pytest.mark.parametrize(("shift", "scale"), [((0.0, 0.0), 1.0), ((13.0, -7.0), 1.0), ((-9.0, 4.0), 1.08)])
+def test_a_box_is_carried_along_exactly_by_exact_matches(shift, scale):
+    before = target(BOX, (64.0, 60.0), (50.0, 36.0))
+    reading, perfect = exact_reading(before, shift, scale)
+    after = readout.read(reading.share, reading, perfect, before, WINDOW, GRID, Settings())
+    np.testing.assert_allclose(after.anchor[0], before.anchor[0] + jnp.array(shift), atol=0.2)
+    # The prior of one cell on the scale holds it back a little.
+    np.testing.assert_allclose(after.size[0], before.size[0] * scale, rtol=0.03)
+    assert bool(after.visible[0])
+
+
+@pytest.mark.parametrize("cell", [(0, 0), (7, 9), (15, 15)])
+def test_a_map_that_is_a_delta_reads_out_its_own_cell(cell):
+    row, column = cell
+    before = target(POINT, (64.0, 60.0), (6.0, 6.0))
+    share = jnp.zeros((16, 16)).at[row, column].set(1.0).reshape(256, 1)
+    reading = readout.Reading(share, jnp.zeros((1, 256, 1, 2)), share.T)
+    settings = Settings(point="soft_arg_max")
+    after = readout.read(share, reading, jnp.ones(1), before, WINDOW, GRID, settings)
+    np.testing.assert_allclose(after.anchor[0], [8 * (column + 0.5), 8 * (row + 0.5)], atol=1e-3)
+
+
+def test_the_vote_places_a_point_between_cells():
+    before = target(POINT, (61.0, 59.0), (6.0, 6.0))
+    p = from_window(cell_centres(*GRID), WINDOW, GRID)
+    moved = p - jnp.array([[5.0, 3.0]])
+    u = (moved - before.anchor) / before.size
+    share = jnp.exp(-0.5 * jnp.sum((u * 6.0) ** 2, axis=-1) / 8.0**2)[:, None]
+    reading = readout.Reading(share, u[None, :, None], jnp.ones((1, 256)))
+    after = readout.read(share, reading, readout.concentration_of(share), before, WINDOW, GRID, Settings())
+    np.testing.assert_allclose(after.anchor[0], [66.0, 62.0], atol=0.2)
+
+
+def test_a_segment_comes_back_as_the_cells_that_claim_it():
+    before = target(SEGMENT, (64.0, 64.0), (32.0, 32.0))
+    share = jnp.zeros((16, 16)).at[5:9, 6:12].set(1.0)
+    reading = readout.Reading(share.reshape(256, 1), jnp.zeros((1, 256, 1, 2)), jnp.ones((1, 256)))
+    after = readout.read(reading.share, reading, jnp.ones(1), before, WINDOW, GRID, Settings())
+    x0, y0, x1, y1 = 48.0, 40.0, 96.0, 72.0
+    box = jnp.concatenate([after.anchor - after.size / 2, after.anchor + after.size / 2], axis=1)[0]
+    np.testing.assert_allclose(box, [x0, y0, x1, y1], atol=3.0)
+    whole = np.asarray(tracker.full_mask(after.mask[0], after.mask_window[0], (128, 128)))
+    truth = np.zeros((128, 128), bool)
+    truth[40:72, 48:96] = True
+    assert (whole & truth).sum() / (whole | truth).sum() > 0.9
+
+
+def test_a_target_nobody_claims_is_not_visible_and_stays_where_it_was():
+    before = target(BOX, (64.0, 60.0), (50.0, 36.0))
+    nothing = readout.Reading(jnp.zeros((256, 1)), jnp.zeros((1, 256, 1, 2)), jnp.zeros((1, 256)))
+    after = readout.read(nothing.share, nothing, jnp.ones(1), before, WINDOW, GRID, Settings())
+    assert not bool(after.visible[0])
+    assert float(after.score[0]) == 0.0
+    np.testing.assert_array_equal(after.anchor, before.anchor)
+
+
+def test_background_that_stays_does_not_hold_back_a_box_that_moves():
+    """Half of the cells under the kernel are background at rest; the other half moves by 24 pixels."""
+    before = target(BOX, (64.0, 64.0), (64.0, 64.0))
+    p = np.asarray(from_window(cell_centres(*GRID), WINDOW, GRID))
+    object_ = np.abs(p - [[88.0, 64.0]]).max(-1) < 22  # its new place
+    old = np.where(object_[:, None], p - [[24.0, 0.0]], p)
+    u = jnp.asarray((old - 64.0) / 64.0, jnp.float32)
+    share = jnp.exp(-0.5 * jnp.sum(u**2, axis=-1) / 0.25**2) * (jnp.max(jnp.abs(u), axis=-1) < 0.5)
+    reading = readout.Reading(share[:, None], u[None, :, None], jnp.ones((1, 256)))
+    after = readout.read(
+        share[:, None], reading, readout.concentration_of(share[:, None]), before, WINDOW, GRID, Settings()
+    )
+    np.testing.assert_allclose(after.anchor[0], [88.0, 64.0], atol=3.0)

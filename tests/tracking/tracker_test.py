@@ -1,0 +1,194 @@
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from difftrack_jax.backbones import pixel_backbone
+from difftrack_jax.errors import UserError
+from difftrack_jax.models import variants
+from difftrack_jax.models.unet_adm import UNetADM
+from difftrack_jax.ops.boxes import iou
+from difftrack_jax.tracking import processes, tracker
+from difftrack_jax.tracking.indicators import Box, Point, Segment
+from difftrack_jax.tracking.session import Tracker
+from difftrack_jax.tracking.settings import PRESETS, Settings
+
+from .oracle import colourful, oracle, shifted
+
+SMALL = Settings(size=64, top_k=None, point_side=0.6)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """The tiny network with random weights, nowhere zero."""
+    net = UNetADM(**variants.ADM["tiny"])
+    shapes = jax.eval_shape(lambda k: net.init(k, jnp.zeros((1, 64, 64, 3)), jnp.zeros(1))["params"], jax.random.key(0))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda s: jnp.asarray(0.1 * rng.normal(size=s.shape), jnp.float32), shapes)
+    return pixel_backbone("tiny", params)
+
+
+def walk(n, h=96, w=128, dx=3, dy=2):
+    first = colourful(h, w)
+    return [shifted(first, dx * t, dy * t) for t in range(n)]
+
+
+def follow(track, frames, targets):
+    session = track.init(frames[0], targets)
+    out = [track.predict(session)]
+    for frame in frames[1:]:
+        session, prediction = track.step(session, frame)
+        out.append(prediction)
+    return out
+
+
+def test_exact_matches_track_a_box_a_point_and_a_segment():
+    frames = walk(8)
+    mask = np.zeros((96, 128), bool)
+    mask[30:54, 40:72] = True
+    out = follow(Tracker(oracle(), SMALL), frames, [Box(40, 30, 72, 54), Point(60, 40), Segment(mask)])
+    last = out[-1]
+    truth = np.array([40 + 21, 30 + 14, 72 + 21, 54 + 14], np.float32)
+    assert iou(last.box[0], truth) > 0.85
+    np.testing.assert_allclose(last.point[1], [60 + 21, 40 + 14], atol=2.0)
+    moved = shifted(mask[..., None], 21, 14)[..., 0]
+    assert (last.segment[2] & moved).sum() / (last.segment[2] | moved).sum() > 0.8
+    assert last.visible.all()
+
+
+def test_the_step_compiles_once_over_fifty_frames():
+    track = Tracker(oracle(), SMALL)
+    frames = walk(3)
+    session = track.init(frames[0], [Box(40, 30, 72, 54)])
+    counted = jax.jit(
+        chex.assert_max_traces(lambda p, s, f: tracker.step(track.backbone, SMALL, p, s, f)[0], n=1), donate_argnums=1
+    )
+    state = session.pure
+    for t in range(50):
+        state = counted({}, state, jnp.asarray(frames[t % 3], jnp.float32) / 127.5 - 1)
+    assert int(state.index) == 50
+
+
+def test_the_same_seed_gives_bit_identical_tracks_twice(tiny):
+    settings = dataclasses.replace(SMALL, tune_first=1, tune_steps=1, trainable="low_rank")
+    runs = [follow(Tracker(tiny, settings, seed=3), walk(3), [Box(40, 30, 72, 54)]) for _ in range(2)]
+    for a, b in zip(*runs):
+        np.testing.assert_array_equal(a.box, b.box)
+        np.testing.assert_array_equal(a.score, b.score)
+
+
+def test_jit_equals_no_jit():
+    frames = walk(2)
+    track = Tracker(oracle(), SMALL)
+    state = track.init(frames[0], [Box(40, 30, 72, 54)]).pure
+    frame = jnp.asarray(frames[1], jnp.float32) / 127.5 - 1
+    jitted = jax.jit(lambda s, f: tracker.step(track.backbone, SMALL, {}, s, f)[1])(state, frame)
+    with jax.disable_jit():
+        plain = tracker.step(track.backbone, SMALL, {}, state, frame)[1]
+    chex.assert_trees_all_close(jitted, plain, atol=2e-2)
+
+
+@pytest.mark.parametrize("operator", ["offset", "destination", "start", "blend"])
+def test_parallel_and_sequential_read_the_same_under_an_exact_network(operator):
+    first, second = (jnp.asarray(f, jnp.float32) / 127.5 - 1 for f in walk(2, 64, 64))
+    backbone = oracle(end=second)
+    key = processes.remember(backbone, {}, SMALL, first)
+    grid = jnp.ones((1, 64, 1)), jnp.zeros((1, 64, 1, 2))
+    memory = processes.Memory(jax.tree.map(lambda a: a[None], key), *grid)
+    read = lambda order: processes.read(
+        backbone,
+        {},
+        dataclasses.replace(SMALL, order=order, operator=operator, steps=10, interval=(0.1, 0.8), samples=0),
+        first,
+        second,
+        memory,
+        None,
+        jax.random.key(0),
+    )
+    chex.assert_trees_all_close(read("parallel"), read("sequential"), atol=1e-5)
+
+
+def test_label_propagation_is_a_fixed_point_on_a_still_video():
+    frames = walk(4, dx=0, dy=0)
+    settings = dataclasses.replace(SMALL, process="label_propagation", top_k=1)
+    out = follow(Tracker(oracle(), settings), frames, [Box(40, 30, 72, 54), Point(60, 40)])
+    for prediction in out[1:]:
+        np.testing.assert_allclose(prediction.box, out[0].box, atol=0.5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(process="reconstruction"),
+        dict(process="reconstruction", order="sequential", steps=3, interval=(0.3, 1.0)),
+        dict(process="label_propagation"),
+        dict(order="sequential", steps=3, interval=(0.3, 1.0), beta=2),
+        dict(window="frame", radius=3.0),
+        dict(tune_first=1, tune_steps=1, trainable="attention"),
+    ],
+    ids=["reconstruction", "reconstruction-chain", "labels", "chain", "frame", "tuned"],
+)
+def test_every_process_runs_behind_the_same_interface(tiny, changes):
+    settings = dataclasses.replace(SMALL, **changes)
+    out = follow(Tracker(tiny, settings), walk(3), [Box(40, 30, 72, 54), Point(60, 40)])
+    assert len(out) == 3
+    assert np.isfinite(np.stack([p.box for p in out])).all()
+
+
+def test_isolated_targets_do_not_feel_each_other():
+    frames = walk(3)
+    alone = follow(Tracker(oracle(), SMALL), frames, [Point(60, 40)])
+    among = follow(Tracker(oracle(), SMALL), frames, [Point(60, 40), Point(30, 50)])
+    np.testing.assert_allclose(among[-1].point[0], alone[-1].point[0], atol=1e-4)
+
+
+def test_targets_join_and_leave_and_ids_are_never_reused():
+    frames = walk(6)
+    track = Tracker(oracle(), SMALL)
+    session = track.init(frames[0], [Box(40, 30, 72, 54)])
+    session, _ = track.step(session, frames[1])
+    session = track.add(session, frames[1], Point(70, 50))
+    session, prediction = track.step(session, frames[2])
+    assert prediction.id.tolist() == [1, 2]
+    np.testing.assert_allclose(prediction.point[1], [73, 52], atol=1.5)
+    session = track.remove(session, 1)
+    session = track.add(session, frames[2], Point(50, 50))
+    session, prediction = track.step(session, frames[3])
+    assert sorted(prediction.id.tolist()) == [2, 3]
+    with pytest.raises(UserError, match="not being followed"):
+        track.remove(session, 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (Box(10, 10, 10, 20), "x0 < x1"),
+        (Box(200, 10, 210, 20), "outside"),
+        (Box(float("nan"), 10, 210, 20), "not finite"),
+        (Point(-1, 5), "outside"),
+        (Segment(np.zeros((96, 128), bool)), "empty"),
+        (Segment(np.ones((5, 5), bool)), "5x5 but the video is 128x96"),
+    ],
+)
+def test_a_target_that_is_not_in_the_frame_is_refused_in_one_line(target, says):
+    with pytest.raises(UserError, match=says) as error:
+        Tracker(oracle(), SMALL).init(colourful(96, 128), [target])
+    assert "\n" not in str(error.value)
+
+
+def test_a_frame_of_another_size_is_refused():
+    track = Tracker(oracle(), SMALL)
+    session = track.init(colourful(96, 128), [Point(5, 5)])
+    with pytest.raises(UserError, match="after frames of 128x96"):
+        track.step(session, colourful(64, 64))
+
+
+def test_the_paper_preset_is_the_papers():
+    paper = PRESETS["paper"]
+    assert paper.steps == 50
+    assert paper.beta == 4
+    assert paper.ks == tuple(range(1, 41))  # k in [1, 0.8 T]
+    assert (paper.tune_first, paper.tune_steps, paper.tune_rate) == (500, 1, 3e-5)
