@@ -72,10 +72,8 @@ def prepare(config: ml_collections.ConfigDict) -> Job:
     if config.max_frames < 0:
         raise UserError(f"max_frames is {config.max_frames}: it must be at least 1, or 0 for the whole video")
     source, defaults = _open(config.video, config.max_frames or None)
-    if config.targets:
-        targets = parse_targets(config.targets)
-    else:
-        targets = [(0, make_target(**target)) for target in defaults]
+    own = [(0, make_target(**target)) for target in defaults]
+    targets = own if own and not config.targets else parse_targets(config.targets)
     joining = settings.get("window", PRESETS[config.preset].window) == "target"
     check_targets(source, targets, joining)
     return Job(source, targets, load_tracker(config.model, config.preset, config.seed, **settings), wanted)

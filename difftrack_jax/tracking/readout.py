@@ -120,12 +120,12 @@ def _follow(share, coordinates, mass, anchor, size, window, grid):
     outside = mass * (jnp.max(jnp.abs(u), axis=-1) > 0.6)
     cell = (window[2] - window[0]) / grid[1]
     tolerance = 0.4 * cell + 0.03 * jnp.min(size)
-    u = u * size
+    u = u * size[None, None]
 
     still = jax.vmap(lambda weight, u: _agreement(_similarity(weight, p, u, cell, tolerance), p, u, tolerance))(
         outside, u
     )
-    claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0) * mass * (1.0 - 0.9 * still)
+    claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0)[None] * mass * (1.0 - 0.9 * still)
     flat = lambda a: a.reshape(-1, *a.shape[2:])
     every = jnp.tile(p, (u.shape[0], 1))
     new, scale = _similarity(flat(claim), every, flat(u), cell, tolerance)

@@ -16,7 +16,7 @@ def stochastic(rng, *shape):
 def test_applying_the_self_attention_beta_times_is_applying_its_matrix_power(rng, beta):
     self_, maps = stochastic(rng, 12, 12), jnp.asarray(rng.uniform(size=(12, 3)), jnp.float32)
     built = np.linalg.matrix_power(np.asarray(self_, np.float64), beta) @ np.asarray(maps)
-    got = attention_maps.propagate(self_, maps, beta)
+    got = np.asarray(attention_maps.propagate(self_, maps, beta))
     # Maps keep their peak, so compare shapes and peaks.
     np.testing.assert_allclose(got / got.max(0), built / built.max(0), rtol=2e-5)
     np.testing.assert_allclose(got.max(0), maps.max(0), rtol=1e-6)

@@ -27,7 +27,7 @@ def target(kind, anchor, size):
 def exact_reading(targets, shift, scale):
     """What an exact A_X carries when everything moves by p -> centre + scale (p - centre) + shift about the anchor."""
     p = from_window(cell_centres(*GRID), WINDOW, GRID)
-    old = (p - targets.anchor - jnp.asarray([shift])) / scale + targets.anchor
+    old = (p - targets.anchor - jnp.asarray([shift])) / scale + targets.anchor  # anchor [1, 2]
     u = (old - targets.anchor) / targets.size
     inside = jnp.max(jnp.abs(u), axis=-1) < 0.5
     bump = jnp.exp(-0.5 * jnp.sum(u**2, axis=-1) / 0.25**2) * inside
@@ -40,9 +40,9 @@ def test_a_box_is_carried_along_exactly_by_exact_matches(shift, scale):
     before = target(BOX, (64.0, 60.0), (50.0, 36.0))
     reading, perfect = exact_reading(before, shift, scale)
     after = readout.read(reading.share, reading, perfect, before, WINDOW, GRID, Settings())
-    np.testing.assert_allclose(after.anchor[0], before.anchor[0] + jnp.array(shift), atol=0.2)
+    np.testing.assert_allclose(after.anchor[0], np.asarray(before.anchor[0]) + np.array(shift), atol=0.2)
     # The prior of one cell on the scale holds it back a little.
-    np.testing.assert_allclose(after.size[0], before.size[0] * scale, rtol=0.03)
+    np.testing.assert_allclose(after.size[0], np.asarray(before.size[0]) * scale, rtol=0.03)
     assert bool(after.visible[0])
 
 
