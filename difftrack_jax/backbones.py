@@ -5,7 +5,7 @@ network itself (phi has the weights of eps), so `predict_end` turns whatever a c
 walk:
 
     offset    z^{t+1} = z_k + alpha_k * net(z_k)                       the bundled networks, trained for it
-    noise     z^{t+1} = (z_k - sqrt(1 - abar) net(z_k)) / sqrt(abar)   published checkpoints (spec 2.1), abar at time(alpha_k)
+    noise     z^{t+1} = (z_k - sqrt(1 - abar) net(z_k)) / sqrt(abar)   published checkpoints, abar at time(alpha_k)
 """
 
 import dataclasses

@@ -8,7 +8,6 @@ Exit code 0 when everything was written, 1 with one line on stderr when it canno
 import contextlib
 import importlib
 import logging as python_logging
-import os
 import pathlib
 import re
 import sys
@@ -63,7 +62,9 @@ def _main(argv: list[str]) -> int:
         with config.unlocked():
             config.quiet = True
     _set_up_logging(config.get("quiet", False))
-    _set_up_cache()
+    from difftrack_jax.runners import compilation  # imports jax, which a wrong flag need not wait for
+
+    compilation.use_cache()
     return execute(config, _WORKDIR.value, pathlib.Path(_config_file(flags.FLAGS["config"].config_filename)).stem)
 
 
@@ -106,18 +107,6 @@ def _set_up_logging(quiet: bool) -> None:
     handler, ours = logging.get_absl_handler(), str(pathlib.Path(__file__).parent)
     handler.addFilter(lambda record: record.levelno >= python_logging.WARNING or record.pathname.startswith(ours))
     handler.setFormatter(python_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-
-
-def _set_up_cache() -> None:
-    """Compiled programs are kept from run to run."""
-    import jax
-
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-        jax.config.update("jax_compilation_cache_dir", os.path.join(home, "difftrack_jax", "xla"))
-    # Caches inside XLA would make a program's key depend on where the cache lies.
-    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 if __name__ == "__main__":

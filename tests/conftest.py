@@ -1,6 +1,5 @@
 """One set-up for all tests: strict shapes, a compilation cache, and where the optional recorded data lies."""
 
-import os
 import pathlib
 from collections.abc import Callable
 
@@ -8,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-_CACHE = os.environ.get("DIFFTRACK_CACHE", os.path.join(os.path.expanduser("~"), ".cache", "difftrack_jax"))
-jax.config.update("jax_compilation_cache_dir", os.path.join(_CACHE, "xla"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+from difftrack_jax.runners import compilation
+
+compilation.use_cache()
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 SHARED = pathlib.Path(__file__).resolve().parent.parent.parent / "shared"

@@ -1,8 +1,8 @@
 """What the bundled tracker is trained on: interpolate between two frames, and know where every cell came from.
 
-Two losses on one network P(z_k, k | keys of frame t):
+Two losses (the first is DINTR's) on one network P(z_k, k | keys of frame t):
 
-    interpolation     || (P(z_k, k) - z^{t+1}) / alpha_k ||^2,  z_k = alpha_k z^t + (1 - alpha_k) z^{t+1}   (DINTR eq. 6)
+    interpolation     || (P(z_k, k) - z^{t+1}) / alpha_k ||^2,  z_k = alpha_k z^t + (1 - alpha_k) z^{t+1}   (eq. 6)
     correspondence    cross-entropy of the captured rows of A_X against the true source of every cell
 
 The network predicts the offset z^{t+1} - z^t; its data prediction is z_k + alpha_k * offset, so eq. 6 divided by
