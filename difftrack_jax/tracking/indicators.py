@@ -26,8 +26,8 @@ POINT, BOX, SEGMENT = range(3)
 class Point:
     """A point (x, y) in pixels."""
 
-    x: float
-    y: float
+    x: float | int
+    y: float | int
     kind = "point"
 
 
@@ -35,10 +35,10 @@ class Point:
 class Box:
     """A box x0, y0, x1, y1 in pixels."""
 
-    x0: float
-    y0: float
-    x1: float
-    y1: float
+    x0: float | int
+    y0: float | int
+    x1: float | int
+    y1: float | int
     kind = "box"
 
 

@@ -68,8 +68,8 @@ def read(
     """Targets of the new frame from their propagated maps. perfect: the score of a match that misses nothing."""
     score = jnp.clip(_concentration(maps) / jnp.maximum(perfect, 1e-6), 0.0, 1.0)
     visible = (score > settings.visible_above) & targets.valid
-    fit = jax.vmap(_follow, (1, 2, None, 0, 0, None, None))(
-        maps, reading.coordinates, reading.mass, targets.anchor, targets.size, window, grid
+    fit = jax.vmap(_follow, (1, 2, None, 0, 0, 0, None, None))(
+        maps, reading.coordinates, reading.mass, targets.kind, targets.anchor, targets.size, window, grid
     )
     masks = _segments(maps, targets, grid)
     anchor, size = _choose(maps, fit, masks, targets, window, grid, settings)
@@ -109,12 +109,13 @@ def _concentration(maps):
     return jnp.sum(maps**2, axis=0) / jnp.maximum(jnp.sum(maps, axis=0), 1e-6)
 
 
-def _follow(share, coordinates, mass, anchor, size, window, grid):
+def _follow(share, coordinates, mass, kind, anchor, size, window, grid):
     """The target's similarity over all references, told apart from the background's in each.
 
-    A cell that goes along with the background says little of the target, whatever it claims: boxes hold background, and
-    background is easier to match than most targets. Where both move alike nothing is lost, since all count less alike.
+    A cell of a box that goes along with the background says little of the target, whatever it claims: boxes hold
+    background, and background is easier to match than most targets. Where both move alike nothing is lost, since all count less alike.
     """
+    is_box = kind == BOX
     p = from_window(cell_centres(*grid), window, grid)
     u = coordinates / jnp.maximum(mass, 1e-6)[..., None]
     outside = mass * (jnp.max(jnp.abs(u), axis=-1) > 0.6)
@@ -125,7 +126,7 @@ def _follow(share, coordinates, mass, anchor, size, window, grid):
     still = jax.vmap(lambda weight, u: _agreement(_similarity(weight, p, u, cell, tolerance), p, u, tolerance))(
         outside, u
     )
-    claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0)[None] * mass * (1.0 - 0.9 * still)
+    claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0)[None] * mass * (1.0 - 0.9 * still * is_box)
     flat = lambda a: a.reshape(-1, *a.shape[2:])
     every = jnp.tile(p, (u.shape[0], 1))
     new, scale = _similarity(flat(claim), every, flat(u), cell, tolerance)
@@ -182,7 +183,8 @@ def _segments(maps, targets, grid):
 def _choose(maps, fit, masks, targets, window, grid, settings):
     """Anchor and size by the target's kind and the settings."""
     new, scale, _ = fit
-    size = targets.size * jnp.clip(scale, 0.9, 1.1)[:, None]
+    # One frame tells little of scale and its errors add up: sizes follow with inertia.
+    size = targets.size * (jnp.clip(scale, 0.9, 1.1) ** settings.scale_rate)[:, None]
     shaped = maps.T.reshape(-1, *grid)
     quantile = from_window(jax.vmap(quantile_box)(shaped**2).reshape(-1, 2), window, grid).reshape(-1, 4)
     if settings.box == "quantile":

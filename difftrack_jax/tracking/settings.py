@@ -30,12 +30,13 @@ class Settings:
     radius: float | None = None  # reach of a match in cells of the window [+]
 
     window: Literal["target", "frame"] = "target"  # search around each target [+], or one window over the frame [P]
-    size: int = 256  # network pixels of a window's side (of the longer side, for "frame")
-    context: float = 3.0  # window side over target size
-    point_side: float = 0.4  # window side of a point over the frame's longer side
+    size: int = 192  # network pixels of a window's side (of the longer side, for "frame")
+    context: float = 2.0  # window side over target size
+    point_side: float = 0.2  # window side of a point over the frame's longer side
     memory: int = 1  # references beside the first and the previous frame [+]
     memory_gap: int = 4  # frames between refreshes of those
     box: Literal["similarity", "quantile"] = "similarity"  # how a box is read out [D]
+    scale_rate: float = 0.25  # how much of a frame's measured change of scale a box takes over [+]
     point: Literal["vote", "soft_arg_max"] = "vote"
     visible_above: float = 0.25  # least score of a visible target
 
@@ -71,6 +72,7 @@ PRESETS = {
         top_k=None,
         memory=0,
         window="frame",
+        size=256,
         tune_first=500,
         tune_steps=1,
         trainable="all",

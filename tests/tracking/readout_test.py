@@ -39,7 +39,7 @@ def exact_reading(targets, shift, scale):
 def test_a_box_is_carried_along_exactly_by_exact_matches(shift, scale):
     before = target(BOX, (64.0, 60.0), (50.0, 36.0))
     reading, perfect = exact_reading(before, shift, scale)
-    after = readout.read(reading.share, reading, perfect, before, WINDOW, GRID, Settings())
+    after = readout.read(reading.share, reading, perfect, before, WINDOW, GRID, Settings(scale_rate=1.0))
     np.testing.assert_allclose(after.anchor[0], np.asarray(before.anchor[0]) + np.array(shift), atol=0.2)
     # The prior of one cell on the scale holds it back a little.
     np.testing.assert_allclose(after.size[0], np.asarray(before.size[0]) * scale, rtol=0.03)

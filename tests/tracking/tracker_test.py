@@ -45,16 +45,16 @@ def follow(track, frames, targets):
     return out
 
 
-def test_exact_matches_track_a_box_a_point_and_a_segment():
-    frames = walk(8)
+def test_exact_matches_track_a_box_a_point_and_a_segment_by_whole_cells():
+    """The window is the frame at its own size, and every step moves by one cell of eight pixels."""
+    frames = walk(4, dx=8, dy=8)
     mask = np.zeros((96, 128), bool)
-    mask[30:54, 40:72] = True
-    out = follow(Tracker(oracle(), SMALL), frames, [Box(40, 30, 72, 54), Point(60, 40), Segment(mask)])
-    last = out[-1]
-    truth = np.array([40 + 21, 30 + 14, 72 + 21, 54 + 14], np.float32)
-    assert iou(last.box[0], truth) > 0.85
-    np.testing.assert_allclose(last.point[1], [60 + 21, 40 + 14], atol=2.0)
-    moved = shifted(mask[..., None], 21, 14)[..., 0]
+    mask[24:48, 40:72] = True
+    settings = dataclasses.replace(SMALL, window="frame", size=128, context=3.0)
+    last = follow(Tracker(oracle(), settings), frames, [Box(40, 24, 72, 48), Point(60, 36), Segment(mask)])[-1]
+    assert iou(last.box[0], np.array([64, 48, 96, 72], np.float32)) > 0.85
+    np.testing.assert_allclose(last.point[1], [84, 60], atol=1.5)
+    moved = shifted(mask[..., None], 24, 24)[..., 0]
     assert (last.segment[2] & moved).sum() / (last.segment[2] | moved).sum() > 0.8
     assert last.visible.all()
 
@@ -146,14 +146,14 @@ def test_isolated_targets_do_not_feel_each_other():
 
 
 def test_targets_join_and_leave_and_ids_are_never_reused():
-    frames = walk(6)
+    frames = walk(4, dx=0, dy=0)
     track = Tracker(oracle(), SMALL)
     session = track.init(frames[0], [Box(40, 30, 72, 54)])
     session, _ = track.step(session, frames[1])
     session = track.add(session, frames[1], Point(70, 50))
     session, prediction = track.step(session, frames[2])
     assert prediction.id.tolist() == [1, 2]
-    np.testing.assert_allclose(prediction.point[1], [73, 52], atol=1.5)
+    np.testing.assert_allclose(prediction.point[1], [70, 50], atol=1.5)
     session = track.remove(session, 1)
     session = track.add(session, frames[2], Point(50, 50))
     session, prediction = track.step(session, frames[3])

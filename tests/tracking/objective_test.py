@@ -1,0 +1,26 @@
+import jax.numpy as jnp
+import numpy as np
+
+from difftrack_jax.tracking import objective
+
+
+def test_rows_of_the_truth_sum_to_one_and_hidden_cells_point_at_the_null_key(rng):
+    source = jnp.asarray(rng.uniform(0.5, 3.5, (1, 16, 2)), jnp.float32)
+    seen = jnp.asarray(rng.uniform(size=(1, 16)) < 0.5)
+    rows = objective.correspondence_targets(source, seen, 4)
+    np.testing.assert_allclose(rows.sum(-1), 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(np.asarray(rows[..., -1]) == 1.0, ~np.asarray(seen))
+
+
+def test_pooling_the_truth_of_a_still_frame_gives_the_truth_of_the_coarser_still_frame():
+    grid = np.stack(np.meshgrid(np.arange(4) + 0.5, np.arange(4) + 0.5), -1).reshape(1, 16, 2)
+    fine = objective.correspondence_targets(jnp.asarray(grid, jnp.float32), jnp.ones((1, 16), bool), 4)
+    coarse = objective.pool_targets(fine, 4)
+    np.testing.assert_allclose(coarse[0, :, :4], np.eye(4), atol=1e-6)
+
+
+def test_the_cross_entropy_is_least_at_the_truth(rng):
+    truth = rng.dirichlet(np.ones(5), (1, 3))
+    other = rng.dirichlet(np.ones(5), (1, 3))
+    at_truth = objective.cross_entropy(jnp.asarray(truth), jnp.asarray(truth))
+    assert np.all(np.asarray(at_truth) <= np.asarray(objective.cross_entropy(jnp.asarray(other), jnp.asarray(truth))))
