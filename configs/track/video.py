@@ -19,7 +19,7 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict(
         dict(
             task="track",
-            video="synthetic:5",  # FILE | FOLDER | 'GLOB' | camera:0 | - | synthetic:SEED[:FRAMES]
+            video="synthetic:5:40",  # FILE | FOLDER | 'GLOB' | camera:0 | - | synthetic:SEED[:FRAMES]
             targets="",  # 'KIND:ARGS[@FRAME]; ...' | FILE.json; empty takes those of the synthetic clip
             model="mini",  # a bundled network, small enough for a laptop, or PATH.safetensors
             process="",  # interpolation | reconstruction | label_propagation; empty takes the preset's

@@ -113,7 +113,8 @@ def _follow(share, coordinates, mass, kind, anchor, size, window, grid):
     """The target's similarity over all references, told apart from the background's in each.
 
     A cell of a box that goes along with the background says little of the target, whatever it claims: boxes hold
-    background, and background is easier to match than most targets. Where both move alike nothing is lost, since all count less alike.
+    background, and background is easier to match than most targets. Where both move alike nothing is lost, since all
+    cells count less alike.
     """
     is_box = kind == BOX
     p = from_window(cell_centres(*grid), window, grid)

@@ -181,7 +181,8 @@ def empty_targets(slots: int, mask_side: int) -> Targets:
     return Targets(
         kind=jnp.full(slots, SEGMENT, jnp.int32),
         valid=jnp.zeros(slots, bool),
-        anchor=jnp.full((slots, 2), 16.0, jnp.float32),  # typed: a weak type would compile the step twice
+        # Typed, because a weak type would compile the step twice.
+        anchor=jnp.full((slots, 2), 16.0, jnp.float32),
         size=jnp.full((slots, 2), 16.0, jnp.float32),
         mask=jnp.zeros((slots, mask_side, mask_side)),
         mask_window=box,

@@ -49,11 +49,11 @@ def test_exact_matches_track_a_box_a_point_and_a_segment_by_whole_cells():
     """The window is the frame at its own size, and every step moves by one cell of eight pixels."""
     frames = walk(4, dx=8, dy=8)
     mask = np.zeros((96, 128), bool)
-    mask[24:48, 40:72] = True
-    settings = dataclasses.replace(SMALL, window="frame", size=128, context=3.0)
-    last = follow(Tracker(oracle(), settings), frames, [Box(40, 24, 72, 48), Point(60, 36), Segment(mask)])[-1]
-    assert iou(last.box[0], np.array([64, 48, 96, 72], np.float32)) > 0.85
-    np.testing.assert_allclose(last.point[1], [84, 60], atol=1.5)
+    mask[16:48, 72:96] = True
+    settings = dataclasses.replace(SMALL, window="frame", size=128)
+    last = follow(Tracker(oracle(), settings), frames, [Box(24, 24, 56, 48), Point(20, 44), Segment(mask)])[-1]
+    assert iou(last.box[0], np.array([48, 48, 80, 72], np.float32)) > 0.85
+    np.testing.assert_allclose(last.point[1], [44, 68], atol=1.5)
     moved = shifted(mask[..., None], 24, 24)[..., 0]
     assert (last.segment[2] & moved).sum() / (last.segment[2] | moved).sum() > 0.8
     assert last.visible.all()
