@@ -60,8 +60,7 @@ def render(scene: Scene, times: Float[Array, "t"], size: tuple[int, int]) -> Cli
         rgba = read_textures(scene, to_texture(scene, x, s))
         opacity = rgba[..., 3:]
         lit = rgba[..., :3] * _light(scene, s)[:, None]
-        behind = jnp.cumprod(1 - opacity[::-1], axis=0)[::-1] / jnp.maximum(1 - opacity, 1e-6)
-        colour = jnp.sum(lit * opacity * jnp.where(opacity > 1 - 1e-6, _shield(opacity), behind), axis=0)
+        colour = jnp.sum(lit * opacity * _shield(opacity), axis=0)
         return jnp.clip(colour, 0, 1).reshape(h, w, 3) * 2 - 1, front(opacity[..., 0]).reshape(h, w)
 
     return Clip(*jax.lax.map(draw, times))

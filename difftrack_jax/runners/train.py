@@ -132,8 +132,7 @@ def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
 
     def init(key):
         image = jnp.zeros((1, config.size, config.size, 3))
-        keys = None
-        return net.init(key, image, jnp.zeros(1), references=keys)["params"]
+        return net.init(key, image, jnp.zeros(1))["params"]
 
     def loss(params, key):
         k_data, k_noise = jax.random.split(key)

@@ -2,7 +2,7 @@
 
     A_X, A_S   averaged over heads, captured layers and the interval of k   (DINTR eq. 11)
     a_n        = A_X m_n                       share of each cell of frame t+1 that comes from target n of frame t
-    A*_n       = A_S^beta a_n, renormalised    (Alg. D.5; the printed o cannot be element-wise, see README)
+    A*_n       = A_S^beta a_n, renormalised    (Alg. D.5; the printed o cannot be element-wise: docs/differences.md)
 
 Rows of A_X run over the cells of all references, then the null key where there is one. A_S^beta is never built: A_S is
 applied beta times.

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from difftrack_jax.ops.boxes import centre_size
 from difftrack_jax.typing import Array, Bool, Float, Int
 
 KINDS = ("point", "box", "segment")
@@ -116,9 +115,3 @@ def boxes(targets: Targets) -> Float[Array, "n 4"]:
     """x0, y0, x1, y1."""
     half = targets.size / 2
     return jnp.concatenate([targets.anchor - half, targets.anchor + half], axis=-1)
-
-
-__all__ = [
-    "BOX", "KINDS", "POINT", "SEGMENT", "Box", "Point", "Segment", "Target", "Targets", "boxes", "centre_size",
-    "describe", "kernels", "window_side",
-]  # fmt: skip

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from difftrack_jax.backbones import Backbone
 from difftrack_jax.diffusion import ddim, interpolation, reconstruction, schedules
-from difftrack_jax.models.attention import Maps, Reference
+from difftrack_jax.models.attention import Maps
 from difftrack_jax.tracking import attention_maps, label_propagation, readout
 from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Bool, Float, Key, Params, PyTree
@@ -133,6 +133,3 @@ def _carrier(settings, memory, near):
 
 def _mean_over(out, steps):
     return jax.tree.map(lambda a: a[steps].mean(axis=0), out)
-
-
-__all__ = ["Memory", "Reference", "join", "read", "remember"]

@@ -20,7 +20,7 @@ from difftrack_jax.backbones import Backbone, load_backbone
 from difftrack_jax.errors import UserError
 from difftrack_jax.ops import windows
 from difftrack_jax.tracking import tracker as pure
-from difftrack_jax.tracking.indicators import KINDS, POINT, SEGMENT, Point, Segment, Target, Targets, boxes, describe
+from difftrack_jax.tracking.indicators import KINDS, SEGMENT, Point, Segment, Target, Targets, boxes, describe
 from difftrack_jax.tracking.settings import PRESETS, Settings
 from difftrack_jax.typing import HostFrame, Prediction
 
@@ -201,6 +201,3 @@ def _grown(session: Session) -> Session:
         tuning=None if session.pure.tuning is None else double(session.pure.tuning),
     )
     return session._replace(pure=state, ids=np.concatenate([session.ids, np.zeros(n, session.ids.dtype)]))
-
-
-__all__ = ["POINT", "Session", "Tracker", "check", "load_tracker"]

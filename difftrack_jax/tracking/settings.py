@@ -1,7 +1,6 @@
 """Every choice of the tracker in one place, and the presets that bundle them.
 
-[P] the paper says so, [D] our decision where it is silent, [+] ours beyond it; see shared terms in README,
-"Differences from the paper".
+[P] the paper says so, [D] our decision where it is silent, [+] ours beyond it; see docs/differences.md.
 """
 
 import dataclasses
