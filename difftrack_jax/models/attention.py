@@ -12,11 +12,12 @@ Ask for `mutable=["attention"]` and the maps come out; for `mutable=["references
 come out, ready to be another frame's reference. Ask for neither and jax's fused attention may run.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict
 from jax.typing import DTypeLike
 
 from difftrack_jax.models.layers import GroupNorm
@@ -131,3 +132,60 @@ class AttentionBlock(nn.Module):
             return jax.nn.dot_product_attention(q, reference.keys, reference.values, scale=1.0)
         p = probabilities(q, reference.keys, null)[..., : reference.keys.shape[1]]  # the null key has no value
         return jnp.einsum("bhqm,bmhd->bqhd", p.astype(self.dtype), reference.values)
+
+
+class CrossAttention(nn.Module):
+    """Attention with separate projections, as in Stable Diffusion: over its own cells, a context, or a reference's.
+
+    watch: hand out what was attended to, in the manner above: `maps` and `own` where the keys are cells, `tokens`
+    (rows over the context's entries, averaged over heads) where they are a text's. Off for layers nobody reads.
+    head_dim: channels of a head; if None, those of x shared out among the heads. bias: of queries, keys and values.
+    """
+
+    heads: int
+    head_dim: int | None = None
+    bias: bool = False
+    watch: bool = False
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b q c"],
+        context: Float[Array, "b s e"] | None = None,
+        reference: Reference | None = None,
+    ) -> Float[Array, "b q c"]:
+        b, s, c = x.shape
+        d = self.head_dim or c // self.heads
+        source = x if context is None else context.astype(self.dtype)
+
+        def project(name, y):
+            y = nn.Dense(self.heads * d, use_bias=self.bias, dtype=self.dtype, name=name)(y)
+            return y.reshape(b, -1, self.heads, d)
+
+        q, k, v = project("to_q", x), project("to_k", source), project("to_v", source)
+        q = q / jnp.sqrt(d).astype(q.dtype)
+        out = self._read(q, Reference(k, v), reference, context is not None)
+        return nn.Dense(c, dtype=self.dtype, name="to_out_0")(out.reshape(b, s, self.heads * d))
+
+    def _read(self, q, own, reference, is_text):
+        new = dict(reduce_fn=lambda _, value: value)
+        if self.watch and not is_text:
+            self.sow("references", "own", own, **new)
+        read = own if reference is None else reference
+        if not (self.watch and self.is_mutable_collection("attention")):
+            return jax.nn.dot_product_attention(q, read.keys, read.values, scale=1.0)
+        p = probabilities(q, read.keys)
+        mean = p.mean(axis=1)
+        if is_text:
+            self.sow("attention", "tokens", mean, **new)
+        else:
+            maps = Maps(mean, None) if reference is None else Maps(probabilities(q, own.keys).mean(axis=1), mean)
+            self.sow("attention", "maps", maps, **new)
+        return jnp.einsum("bhqm,bmhd->bqhd", p.astype(self.dtype), read.values)
+
+
+def by_name(collection: dict, leaf: str) -> dict[str, Any]:
+    """What every layer sowed under `leaf` ("maps", "tokens", "own"), by the layer's path: "up_blocks_1/.../attn1"."""
+    flat = flatten_dict(collection, sep="/")
+    return {path.removesuffix(f"/{leaf}"): value for path, value in flat.items() if path.endswith(f"/{leaf}")}

@@ -40,6 +40,23 @@ class GroupNorm(nn.Module):
         return (x.astype(jnp.float32) * gain.reshape(spread) + shift.reshape(spread)).astype(self.dtype)
 
 
+def layer_norm(dtype: DTypeLike, name: str, epsilon: float = 1e-5) -> nn.LayerNorm:
+    """Layer norm with torch's epsilon; the variance is of the centred values, as a few channels of CLIP are huge."""
+    return nn.LayerNorm(epsilon, dtype=dtype, use_fast_variance=False, name=name)
+
+
+class FeedForward(nn.Module):
+    """Four times the width, gated (GEGLU, Shazeer 2020): value * gelu(gate), the value in the first half; exact gelu."""
+
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b s c"]) -> Float[Array, "b s c"]:
+        c = x.shape[-1]
+        value, gate = jnp.split(nn.Dense(8 * c, dtype=self.dtype, name="net_0_proj")(x), 2, axis=-1)
+        return nn.Dense(c, dtype=self.dtype, name="net_2")(value * nn.gelu(gate, approximate=False))
+
+
 def conv(
     features: int, kernel: int = 3, stride: int = 1, *, dtype: DTypeLike, name: str, zero: bool = False
 ) -> nn.Conv:

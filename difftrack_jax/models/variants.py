@@ -1,4 +1,8 @@
-"""Named sizes. `adm256` is the published 256x256 unconditional model (guided-diffusion README); the others are ours."""
+"""Named sizes: the published networks', and small complete layouts of ours for tests and the bundled weights.
+
+`adm256` is the 256x256 unconditional model (guided-diffusion README); `sd15`, `sd21` and `gligen_sd14` are the
+`unet/config.json` of their diffusers folders (SD 1.1 to 1.5 are of one size, and so are SD 2.0 and 2.1).
+"""
 
 ADM = {
     "adm256": dict(
@@ -43,4 +47,11 @@ ADM = {
         rotary=True,
         null_key=True,
     ),
+}
+
+UNET2D = {
+    "sd15": dict(widths=(320, 640, 1280, 1280), heads=(8, 8, 8, 8), text_features=768),
+    "sd21": dict(widths=(320, 640, 1280, 1280), heads=(5, 10, 20, 20), text_features=1024),
+    "gligen_sd14": dict(widths=(320, 640, 1280, 1280), heads=(8, 8, 8, 8), text_features=768, gated=True),
+    "tiny_sd": dict(widths=(16, 32, 32), heads=(2, 2, 2), attention=(True, True, False), text_features=24, groups=8),
 }
