@@ -45,16 +45,27 @@ def layer_norm(dtype: DTypeLike, name: str, epsilon: float = 1e-5) -> nn.LayerNo
     return nn.LayerNorm(epsilon, dtype=dtype, use_fast_variance=False, name=name)
 
 
+class GEGLU(nn.Module):
+    """value * gelu(gate) of one projection, the value in its first half; exact gelu (Shazeer 2020)."""
+
+    features: int
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b s c"]) -> Float[Array, "b s {self.features}"]:
+        value, gate = jnp.split(nn.Dense(2 * self.features, dtype=self.dtype, name="proj")(x), 2, axis=-1)
+        return value * nn.gelu(gate, approximate=False)
+
+
 class FeedForward(nn.Module):
-    """Four times the width, gated (GEGLU, Shazeer 2020): value * gelu(gate), the value in the first half; exact gelu."""
+    """A transformer's feed-forward layer, gated, four times as wide inside."""
 
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s c"]) -> Float[Array, "b s c"]:
         c = x.shape[-1]
-        value, gate = jnp.split(nn.Dense(8 * c, dtype=self.dtype, name="net_0_proj")(x), 2, axis=-1)
-        return nn.Dense(c, dtype=self.dtype, name="net_2")(value * nn.gelu(gate, approximate=False))
+        return nn.Dense(c, dtype=self.dtype, name="net_2")(GEGLU(4 * c, self.dtype, name="net_0")(x))
 
 
 def conv(
