@@ -22,7 +22,7 @@ from jax.typing import DTypeLike
 
 from difftrack_jax.models.layers import GroupNorm
 from difftrack_jax.ops.sampling import cell_centres
-from difftrack_jax.typing import Array, Float
+from difftrack_jax.typing import Array, Bool, Float
 
 
 class Reference(NamedTuple):
@@ -154,7 +154,9 @@ class CrossAttention(nn.Module):
         x: Float[Array, "b q c"],
         context: Float[Array, "b s e"] | None = None,
         reference: Reference | None = None,
+        mask: Bool[Array, "b s"] | None = None,
     ) -> Float[Array, "b q c"]:
+        """mask: False hides an entry of the context (of unwatched layers)."""
         b, s, c = x.shape
         d = self.head_dim or c // self.heads
         source = x if context is None else context.astype(self.dtype)
@@ -165,7 +167,10 @@ class CrossAttention(nn.Module):
 
         q, k, v = project("to_q", x), project("to_k", source), project("to_v", source)
         q = q / jnp.sqrt(d).astype(q.dtype)
-        out = self._read(q, Reference(k, v), reference, context is not None)
+        if mask is None:
+            out = self._read(q, Reference(k, v), reference, context is not None)
+        else:
+            out = jax.nn.dot_product_attention(q, k, v, mask=mask[:, None, None], scale=1.0)
         return nn.Dense(c, dtype=self.dtype, name="to_out_0")(out.reshape(b, s, self.heads * d))
 
     def _read(self, q, own, reference, is_text):
@@ -186,6 +191,6 @@ class CrossAttention(nn.Module):
 
 
 def by_name(collection: dict, leaf: str) -> dict[str, Any]:
-    """What every layer sowed under `leaf` ("maps", "tokens", "own"), by the layer's path: "up_blocks_1/.../attn1"."""
+    """What every module sowed under `leaf` ("maps", "tokens", "own"), by the module's path, "up_blocks_1/.../attn1"."""
     flat = flatten_dict(collection, sep="/")
     return {path.removesuffix(f"/{leaf}"): value for path, value in flat.items() if path.endswith(f"/{leaf}")}
