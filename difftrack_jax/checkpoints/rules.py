@@ -18,15 +18,18 @@ from difftrack_jax.typing import Params, PyTree
 
 
 class Rule(NamedTuple):
-    """Tensors of `rank` axes whose torch name is a `pattern` become `target`, laid out by `change`."""
+    """Tensors of `rank` axes whose torch name is a `pattern` become `target`, laid out by `change`.
+
+    A target of None says that this tensor is known and is no weight of ours (a buffer, an unused projection).
+    """
 
     pattern: str
     rank: int
-    target: str
+    target: str | None
     change: Callable[[np.ndarray], np.ndarray]
 
 
-def _same(weight):
+def same(weight):
     return weight
 
 
@@ -35,14 +38,19 @@ def _conv1d(weight):
     return weight[..., 0].T if weight.shape[-1] == 1 else weight.T
 
 
-ADM = (
-    Rule(r"(label_emb)\.weight", 2, r"\1.embedding", _same),
+def pointwise(weight):
+    """[o, i, 1, 1], a convolution that is a linear layer; a wider kernel stays, and fits no linear parameter."""
+    return weight[..., 0, 0].T if weight.shape[-2:] == (1, 1) else weight
+
+
+LAYERS = (
     Rule(r"(.+)\.weight", 4, r"\1.kernel", lambda w: w.transpose(2, 3, 1, 0)),  # convolution [o, i, kh, kw]
     Rule(r"(.+)\.weight", 3, r"\1.kernel", _conv1d),
     Rule(r"(.+)\.weight", 2, r"\1.kernel", np.transpose),  # linear [o, i]
-    Rule(r"(.+)\.weight", 1, r"\1.scale", _same),  # norm
-    Rule(r"(.+)\.bias", 1, r"\1.bias", _same),
+    Rule(r"(.+)\.weight", 1, r"\1.scale", same),  # norm
+    Rule(r"(.+)\.bias", 1, r"\1.bias", same),
 )
+ADM = (Rule(r"(label_emb)\.weight", 2, r"\1.embedding", same), *LAYERS)
 
 
 def from_torch_adm(state: Mapping[str, np.ndarray], like: PyTree) -> Params:
@@ -56,6 +64,8 @@ def convert(state: Mapping[str, np.ndarray], like: PyTree, rules: tuple[Rule, ..
     params, source = {}, {}
     for name, weight in state.items():
         target, value = _apply(rules, name, weight)
+        if target is None:
+            continue
         if target not in wanted:
             raise UserError(f"weights: {name} fills no parameter of this network (it would be {target})")
         if target in params:
@@ -75,6 +85,8 @@ def _apply(rules, name, weight):
     for rule in rules:
         match = re.fullmatch(rule.pattern, name)
         if match and weight.ndim == rule.rank:
+            if rule.target is None:
+                return None, None
             target = re.sub(r"\.(?=\d)", "_", match.expand(rule.target))
             return target.replace(".", "/"), rule.change(weight)
     raise UserError(f"weights: no rule for {name} of shape {weight.shape}")

@@ -127,4 +127,6 @@ class UpBlock(nn.Module):
         for j in range(self.layers):
             x = jnp.concatenate([x, skips[-1 - j]], axis=-1)
             x = layers.attention(j, layers.resnet(j, x))
-        return x if size is None else Upsample2D(self.style.dtype, name="upsamplers_0")(x, size)
+        x = x if size is None else Upsample2D(self.style.dtype, name="upsamplers_0")(x, size)
+        self.sow("features", "map", x, reduce_fn=lambda _, new: new)
+        return x

@@ -10,7 +10,7 @@ the skip. References, maps and features go in and out as attention.py says, by t
     references = by_name(side["references"], "own")      # {"up_blocks_1/attentions_0/transformer_blocks_0/attn1": ...}
     out, side = net.apply({"params": params}, z, t, text, references=references, mutable=["attention", "features"])
     maps, tokens = by_name(side["attention"], "maps"), by_name(side["attention"], "tokens")
-    features = side["features"]["up_blocks_1"]          # after the block's upsampling, as DIFT counts
+    features = by_name(side["features"], "map")["up_blocks_1"]    # after the block's upsampling, as DIFT counts
 """
 
 import flax.linen as nn
@@ -105,7 +105,6 @@ def trunk(
         taken, skips = skips[-count:], skips[:-count]
         block = UpBlock(width, count, heads[top - i], style, up, name=name)
         x = block(x, taken, conditions.inside(name), skips[-1].shape[1:3] if skips else None)
-        net.sow("features", name, x, reduce_fn=lambda _, new: new)
     return x
 
 

@@ -1,0 +1,9 @@
+"""One table a model, from the published names of its weights to ours; all have the same face.
+
+    fields = tables.unet2d.fields(config)      what `config.json` says, as fields of our module; unsupported ones raise
+    params = tables.unet2d.convert(state, like)    state: name -> numpy array; like: our parameters' shapes and dtypes
+    rules = tables.unet2d.RULES                the table itself, for `checkpoints.rules.convert`
+
+`like` is `models.<model>.shapes(module)`. Files in the CompVis layout go through `tables.single_file.split` first,
+which gives each part its diffusers names.
+"""
