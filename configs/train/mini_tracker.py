@@ -20,6 +20,7 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             capture=("output_blocks_0_1", "output_blocks_1_1") if tiny else ("output_blocks_2_1", "output_blocks_3_1"),
             coarse=() if tiny else ("output_blocks_1_1",),
             seed=0,
+            start_from="",  # a bundled name or a weight file to continue from; empty starts from random weights
             steps=20 if tiny else 2000,
             batch=2 if tiny else 6,  # scenes a step
             queries=2,  # frames a scene that look for the reference's content

@@ -45,3 +45,12 @@ def bundled(name: str) -> pathlib.Path:
         known = ", ".join(sorted(p.parent.name for p in ASSETS.glob("*/weights.safetensors")))
         raise UserError(f"model {name!r}: no bundled weights of that name; there are: {known}")
     return path
+
+
+def load_for(variant: str, source: str) -> Params:
+    """Parameters for the network `variant` from a bundled name or a weight file; UserError when they are another's."""
+    path = pathlib.Path(source)
+    found, params = load(path if path.is_file() else bundled(source))
+    if found != variant:
+        raise UserError(f"weights {source}: they are for the network {found!r}, not {variant!r}")
+    return params

@@ -38,15 +38,16 @@ class Clip(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Reference frames and, for each, queries with the true source of every query cell.
+    """Reference frames and, for each, r queries with the true sources of every query cell.
 
-    source: (x, y) in cells of the reference grid; seen: that source is visible; object_: the cell is on an object.
+    source: (x, y) in cells, first in the reference frame, then in the query before this one (for the first query,
+    the last); seen: that source is visible; object_: the cell is on an object.
     """
 
     reference: Float[Array, "b h w 3"]
     query: Float[Array, "b r h w 3"]
-    source: Float[Array, "b r m 2"]
-    seen: Bool[Array, "b r m"]
+    source: Float[Array, "b r 2 m 2"]
+    seen: Bool[Array, "b r 2 m"]
     object_: Bool[Array, "b r m"]
 
 
@@ -79,14 +80,33 @@ def _light(scene: Scene, s: Float[Array, ""]) -> Float[Array, "l 3"]:
 
 
 def lens(key: Key[Array, ""], frames: Float[Array, "t h w 3"]) -> Float[Array, "t h w 3"]:
-    """What a camera does to each frame on its own: exposure, colour cast, blur, noise."""
-    k_gain, k_cast, k_blur, k_noise, k_level = jax.random.split(key, 5)
+    """What a camera does to each frame on its own: exposure, colour cast, shake, defocus, noise."""
+    k_gain, k_cast, k_blur, k_noise, k_level, k_shake = jax.random.split(key, 6)
     t = frames.shape[0]
     gain = jnp.exp(0.1 * jax.random.normal(k_gain, (t, 1, 1, 1)) + 0.03 * jax.random.normal(k_cast, (t, 1, 1, 3)))
     blur = 1.6 * jax.random.uniform(k_blur, (t,)) ** 2
     level = 0.08 * jax.random.uniform(k_level, (t, 1, 1, 1)) ** 2
     frames = gaussian_blur((frames + 1) * gain - 1, blur)
+    frames = jax.vmap(_shake)(jax.random.split(k_shake, t), frames)
     return jnp.clip(frames + level * jax.random.normal(k_noise, frames.shape), -1, 1)
+
+
+def _shake(key: Key[Array, ""], frame: Float[Array, "h w 3"], taps: int = 5) -> Float[Array, "h w 3"]:
+    """In one frame of three, the mean along a short straight path: a camera that moved while the shutter was open."""
+    k_often, k_angle, k_length = jax.random.split(key, 3)
+    angle = jax.random.uniform(k_angle, maxval=jnp.pi)
+    length = jnp.where(jax.random.bernoulli(k_often, 1 / 3), jax.random.uniform(k_length, maxval=0.07), 0.0)
+    direction = length * max(frame.shape[:2]) * jnp.stack([jnp.sin(angle), jnp.cos(angle)])
+    at = (jnp.arange(taps) - taps // 2) / (taps - 1)
+    move = lambda share: jax.image.scale_and_translate(
+        frame, frame.shape, (0, 1), jnp.ones(2), share * direction, method="linear", antialias=False
+    )
+    # What slides in from outside is black: the whole is renormalised by what a frame of ones would keep.
+    ones = lambda share: jax.image.scale_and_translate(
+        jnp.ones((*frame.shape[:2], 1)), (*frame.shape[:2], 1), (0, 1), jnp.ones(2), share * direction,
+        method="linear", antialias=False,
+    )
+    return sum(move(a) for a in at) / jnp.maximum(sum(ones(a) for a in at), 1.0)
 
 
 def training_times(key: Key[Array, ""], queries: int) -> Float[Array, "{queries}+1"]:
@@ -113,12 +133,13 @@ def training_batch(
 
     def one(key):
         k_scene, k_time, k_lens, k_speed = jax.random.split(key, 4)
-        speed = jnp.exp(0.4 * jax.random.normal(k_speed))
+        speed = jnp.exp(0.1 + 0.45 * jax.random.normal(k_speed))
         scene = sample_scene(k_scene, bank, objects, size, speed)
         times = training_times(k_time, queries)
         frames = lens(k_lens, render(scene, times, (size, size)).frames)
         x = cell_centres(grid, grid) / grid
-        source, seen = jax.vmap(lambda s: correspond(scene, x, s, times[0]))(times[1:])
+        before = jnp.stack([jnp.broadcast_to(times[0], (queries,)), jnp.roll(times[1:], 1)], axis=1)
+        source, seen = jax.vmap(lambda s, pair: jax.vmap(lambda a: correspond(scene, x, s, a))(pair))(times[1:], before)
         on_object = jax.vmap(lambda s: front(read_textures(scene, to_texture(scene, x, s))[..., 3]) > 0)(times[1:])
         return Pairs(frames[0], frames[1:], source * grid, seen, on_object)
 

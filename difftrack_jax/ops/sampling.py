@@ -83,3 +83,20 @@ def gaussian_blur(images: Float[Array, "b h w c"], sigma: Float[Array, "b"], tap
         return sum(part * weights[:, k, None, None, None] for k, part in enumerate(parts))
 
     return along(along(images, 1), 2)
+
+
+def kth_largest(rows: Float[Array, "q m"], k: int) -> Float[Array, "q 1"]:
+    """The k-th largest entry of each row, equal entries counted one by one.
+
+    k sweeps for the next smaller value: for the small k of an attention row some hundred times faster on a CPU than
+    `jax.lax.top_k`, which sorts.
+    """
+
+    def sweep(_, state):
+        value, count = state
+        below = jnp.max(jnp.where(rows < value, rows, -jnp.inf), axis=-1, keepdims=True)
+        more = count < k
+        return jnp.where(more, below, value), jnp.where(more, count + jnp.sum(rows == below, -1, keepdims=True), count)
+
+    start = jnp.full((rows.shape[0], 1), jnp.inf), jnp.zeros((rows.shape[0], 1), jnp.int32)
+    return jax.lax.fori_loop(0, k, sweep, start)[0]

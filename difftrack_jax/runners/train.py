@@ -130,9 +130,11 @@ def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
         key, bank, batch=batch, size=config.size, grid=config.size // config.stride, queries=config.queries
     )
 
+    start = bundled.load_for(config.model, config.start_from) if config.start_from else None
+
     def init(key):
         image = jnp.zeros((1, config.size, config.size, 3))
-        return net.init(key, image, jnp.zeros(1))["params"]
+        return net.init(key, image, jnp.zeros(1))["params"] if start is None else start
 
     def loss(params, key):
         k_data, k_noise = jax.random.split(key)

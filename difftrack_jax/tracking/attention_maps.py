@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from difftrack_jax.models.attention import Maps
-from difftrack_jax.ops.sampling import cell_centres
+from difftrack_jax.ops.sampling import cell_centres, kth_largest
 from difftrack_jax.typing import Array, Bool, Float
 
 Propagation = Literal["matmul", "hadamard", "none"]
@@ -41,8 +41,7 @@ def restrict(
     if near is not None:
         rows = jnp.where(near, rows, 0.0)
     if top_k is not None and top_k < rows.shape[-1]:
-        least = jax.lax.top_k(rows, top_k)[0][:, -1:]
-        rows = jnp.where(rows >= least, rows, 0.0)
+        rows = jnp.where(rows >= kth_largest(rows, top_k), rows, 0.0)
     return rows / jnp.maximum(jnp.sum(rows, axis=-1, keepdims=True), 1e-12)
 
 

@@ -9,6 +9,7 @@ be shown against it.
 import jax
 import jax.numpy as jnp
 
+from difftrack_jax.ops.sampling import kth_largest
 from difftrack_jax.typing import Array, Bool, Float
 
 TEMPERATURE = 0.1
@@ -28,6 +29,5 @@ def rows(
     if near is not None:
         similarity = jnp.where(near, similarity, -jnp.inf)
     if top_k is not None and top_k < similarity.shape[-1]:
-        least = jax.lax.top_k(similarity, top_k)[0][:, -1:]
-        similarity = jnp.where(similarity >= least, similarity, -jnp.inf)
+        similarity = jnp.where(similarity >= kth_largest(similarity, top_k), similarity, -jnp.inf)
     return jax.nn.softmax(similarity, axis=-1)

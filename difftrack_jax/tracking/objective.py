@@ -5,9 +5,13 @@ Two losses (the first is DINTR's) on one network P(z_k, k | keys of frame t):
     interpolation     || (P(z_k, k) - z^{t+1}) / alpha_k ||^2,  z_k = alpha_k z^t + (1 - alpha_k) z^{t+1}   (eq. 6)
     correspondence    cross-entropy of the captured rows of A_X against the true source of every cell
 
+Queries that sit at k near 0, where the tracker reads, have two references, as the tracker does: the scene's reference
+frame, and another query, whose keys are taken as given (no gradient). A source that both can see is split evenly; the
+null key is right only where neither can.
+
 The network predicts the offset z^{t+1} - z^t; its data prediction is z_k + alpha_k * offset, so eq. 6 divided by
 alpha_k^2 is the plain error of the offset, which weighs all k alike. The target of a row is the bilinear one-hot of
-the true source over the cells of frame t, or the null key where the source is hidden or outside. Three quarters of
+the true source over the cells of the references, or the null key where the source is hidden or outside. Three quarters of
 the queries sit at k near 0, where the tracker reads; only the last quarter, at k ~ U{1..T}, pays for the decoder's
 last level, and their correspondence counts by 1 - alpha_k, since at k = T the input says nothing of frame t + 1.
 """
@@ -16,7 +20,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from einops import reduce
+from einops import rearrange, reduce
 
 from difftrack_jax.data.synthetic import Pairs
 from difftrack_jax.diffusion.interpolation import blend
@@ -47,11 +51,13 @@ def reference_keys(net: UNetADM, params: Params, frames: Float[Array, "b h w 3"]
 
 
 def correspondence_targets(
-    source: Float[Array, "b m 2"], seen: Bool[Array, "b m"], grid: int
-) -> Float[Array, "b m m2"]:
-    """Rows of the true A_X: weights over the grid x grid source cells, then the null key; rows sum to one."""
-    rows = jax.vmap(lambda s: bilinear_one_hot(s, grid, grid))(source)
-    return jnp.concatenate([rows * seen[..., None], 1.0 - seen[..., None]], axis=-1)
+    source: Float[Array, "b r m 2"], seen: Bool[Array, "b r m"], grid: int
+) -> Float[Array, "b m r*{grid}*{grid}+1"]:
+    """Rows of the true A_X: weights over the cells of r references, then the null key; rows sum to one."""
+    rows = jax.vmap(jax.vmap(lambda s: bilinear_one_hot(s, grid, grid)))(source)
+    share = seen / jnp.maximum(jnp.sum(seen, axis=1, keepdims=True), 1)
+    rows = rearrange(rows * share[..., None], "b r m c -> b m (r c)")
+    return jnp.concatenate([rows, 1.0 - jnp.any(seen, axis=1)[..., None]], axis=-1)
 
 
 def cross_entropy(rows: Float[Array, "b m m2"], targets: Float[Array, "b m m2"]) -> Float[Array, "b m"]:
@@ -74,29 +80,34 @@ def loss(
     since what they find the finer ones need not search for.
     """
     b, r = pairs.query.shape[:2]
-    keys = reference_keys(net, params, pairs.reference)
     repeat = lambda z: jnp.repeat(z, r, axis=0)
-    keys, start = jax.tree.map(repeat, (keys, pairs.reference))
+    keys, start = jax.tree.map(repeat, (reference_keys(net, params, pairs.reference), pairs.reference))
     end = pairs.query.reshape(start.shape)
+    others = jnp.roll(pairs.query, 1, axis=1).reshape(start.shape)
     near = b * r - max(1, b * r // 4)
+    head = lambda z: jax.tree.map(lambda a: a[:near], z)
+    tail = lambda z: jax.tree.map(lambda a: a[near:], z)
 
     k_near, k_far = jax.random.split(key)
     alpha_near = 0.06 * jax.random.uniform(k_near, (near,)) ** 2
     alpha_far = jax.random.uniform(k_far, (b * r - near,), minval=0.02, maxval=1.0)
-    head, tail = (
-        (lambda z: jax.tree.map(lambda a: a[:near], z)),
-        (lambda z: jax.tree.map(lambda a: a[near:], z)),
-    )
-    _, maps_near = _maps(net, params, head(start), head(end), alpha_near, head(keys))
+    other_keys = jax.lax.stop_gradient(reference_keys(net, params, head(others)))
+    both = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), head(keys), other_keys)
+    _, maps_near = _maps(net, params, head(start), head(end), alpha_near, both)
     offset, maps_far = _maps(net, params, tail(start), tail(end), alpha_far, tail(keys))
 
     interpolation = jnp.mean((offset - tail(end - start)) ** 2)
-    alpha = jnp.concatenate([alpha_near, alpha_far])
-    grid = int(pairs.source.shape[2] ** 0.5)
-    targets = correspondence_targets(pairs.source.reshape(b * r, -1, 2), pairs.seen.reshape(b * r, -1), grid)
-    cell = (1 - alpha)[:, None] * jnp.where(pairs.object_.reshape(b * r, -1), weights.objects, 1.0)
-    layers = {n: jnp.concatenate([maps_near[n], maps_far[n]]) for n in (*capture, *coarse)}
-    entropies = {n: _entropy(rows, targets, cell) for n, rows in layers.items()}
+    grid = int(pairs.source.shape[3] ** 0.5)
+    flat = lambda a: a.reshape(b * r, *a.shape[2:])
+    source, seen, object_ = flat(pairs.source), flat(pairs.seen), flat(pairs.object_)
+    weight = jnp.where(object_, weights.objects, 1.0)
+    targets_near = correspondence_targets(head(source), head(seen), grid)
+    targets_far = correspondence_targets(tail(source)[:, :1], tail(seen)[:, :1], grid)
+    cell_near, cell_far = (1 - alpha_near)[:, None] * head(weight), (1 - alpha_far)[:, None] * tail(weight)
+    entropy = lambda n: (
+        _entropy(maps_near[n], targets_near, cell_near) + _entropy(maps_far[n], targets_far, cell_far)
+    ) / (jnp.sum(cell_near) + jnp.sum(cell_far))
+    entropies = {n: entropy(n) for n in (*capture, *coarse)}
     fine = sum(entropies[n] for n in capture) / len(capture)
     rough = sum(entropies[n] for n in coarse) / max(len(coarse), 1)
     total = weights.interpolation * interpolation + weights.correspondence * fine + weights.coarse * rough
@@ -104,10 +115,11 @@ def loss(
 
 
 def _entropy(rows, targets, cell):
-    """Weighted mean cross-entropy of one layer; a layer on a coarser grid is held to the pooled targets."""
-    if rows.shape[1] != targets.shape[1]:
-        targets, cell = pool_targets(targets, rows.shape[1]), pool_cells(cell, rows.shape[1])
-    return jnp.sum(cell * cross_entropy(rows, targets)) / jnp.sum(cell)
+    """Weighted sum of one layer's cross-entropy; a layer on a coarser grid is held to the pooled targets."""
+    area = targets.shape[1] // rows.shape[1]
+    if area > 1:
+        targets, cell = pool_targets(targets, rows.shape[1]), area * pool_cells(cell, rows.shape[1])
+    return jnp.sum(cell * cross_entropy(rows, targets))
 
 
 def pool_cells(cell: Float[Array, "b m"], size: int) -> Float[Array, "b {size}"]:
@@ -116,12 +128,12 @@ def pool_cells(cell: Float[Array, "b m"], size: int) -> Float[Array, "b {size}"]
     return reduce(cell, "b (h i w j) -> b (h w)", "mean", h=coarse, w=coarse, i=grid // coarse, j=grid // coarse)
 
 
-def pool_targets(targets: Float[Array, "b m m2"], size: int) -> Float[Array, "b {size} {size}+1"]:
+def pool_targets(targets: Float[Array, "b m s"], size: int) -> Float[Array, "b {size} s2"]:
     """The true A_X between coarser grids: mean over each block of queries, sum over each block of sources."""
     grid, coarse = int(targets.shape[1] ** 0.5), int(size**0.5)
     sizes = dict(h=coarse, w=coarse, i=grid // coarse, j=grid // coarse)
     rows = reduce(targets, "b (h i w j) m -> b (h w) m", "mean", **sizes)
-    sources = reduce(rows[..., :-1], "b q (h i w j) -> b q (h w)", "sum", **sizes)
+    sources = reduce(rows[..., :-1], "b q (r h i w j) -> b q (r h w)", "sum", **sizes)
     return jnp.concatenate([sources, rows[..., -1:]], axis=-1)
 
 
@@ -143,14 +155,14 @@ def score(net: UNetADM, params: Params, pairs: Pairs, capture: tuple[str, ...]) 
     end = pairs.query.reshape(b * r, *pairs.query.shape[2:])
     _, maps = _maps(net, params, end, end, jnp.zeros(b * r), keys)
     rows = sum(maps[n] for n in capture) / len(capture)
-    grid = int(pairs.source.shape[2] ** 0.5)
+    grid = int(pairs.source.shape[3] ** 0.5)
     centres = cell_centres(grid, grid)
     peak = centres[jnp.argmax(rows[..., :-1], axis=-1)]
     near = jnp.max(jnp.abs(centres[None, None] - peak[:, :, None]), axis=-1) <= 1.0
     mass = rows[..., :-1] * near
     found = jnp.einsum("bqm,mc->bqc", mass, centres) / jnp.sum(mass, axis=-1, keepdims=True)
-    error = jnp.linalg.norm(found - pairs.source.reshape(found.shape), axis=-1)
-    seen, object_ = (z.reshape(b * r, -1) for z in (pairs.seen, pairs.object_))
+    error = jnp.linalg.norm(found - pairs.source[:, :, 0].reshape(found.shape), axis=-1)
+    seen, object_ = (z.reshape(b * r, -1) for z in (pairs.seen[:, :, 0], pairs.object_))
     null = rows[..., -1]
     order = jnp.argsort(jnp.argsort(null.reshape(-1))) + 1.0
     hidden = ~seen.reshape(-1)

@@ -141,8 +141,8 @@ def test_a_training_batch_has_its_shapes_and_true_sources(bank):
     assert [a.shape for a in pairs] == [
         (3, 32, 32, 3),
         (3, 2, 32, 32, 3),
-        (3, 2, 16, 2),
-        (3, 2, 16),
+        (3, 2, 2, 16, 2),
+        (3, 2, 2, 16),
         (3, 2, 16),
     ]
     assert jnp.abs(pairs.reference).max() <= 1

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from difftrack_jax.ops import sampling
 
@@ -94,3 +95,9 @@ def test_every_image_is_blurred_by_its_own_width():
     np.testing.assert_allclose(blurred.sum((1, 2)), 1.0, rtol=1e-6)
     variance = (blurred.sum(1) * ((jnp.arange(15) - 7.0) ** 2)[None]).sum(-1)
     np.testing.assert_allclose(variance, [0.36, 1.0], rtol=0.03)  # seven taps cut the tails
+
+
+@pytest.mark.parametrize("k", [1, 3, 7])
+def test_the_kth_largest_is_that_of_a_sort_also_among_equals(rng, k):
+    rows = rng.integers(0, 5, (20, 9)).astype(np.float32)
+    np.testing.assert_array_equal(sampling.kth_largest(jnp.asarray(rows), k)[:, 0], np.sort(rows, axis=1)[:, -k])

@@ -5,18 +5,27 @@ from difftrack_jax.tracking import objective
 
 
 def test_rows_of_the_truth_sum_to_one_and_hidden_cells_point_at_the_null_key(rng):
-    source = jnp.asarray(rng.uniform(0.5, 3.5, (1, 16, 2)), jnp.float32)
-    seen = jnp.asarray(rng.uniform(size=(1, 16)) < 0.5)
+    source = jnp.asarray(rng.uniform(0.5, 3.5, (1, 2, 16, 2)), jnp.float32)
+    seen = jnp.asarray(rng.uniform(size=(1, 2, 16)) < 0.5)
     rows = objective.correspondence_targets(source, seen, 4)
     np.testing.assert_allclose(rows.sum(-1), 1.0, rtol=1e-6)
-    np.testing.assert_array_equal(np.asarray(rows[..., -1]) == 1.0, ~np.asarray(seen))
+    np.testing.assert_array_equal(np.asarray(rows[..., -1]) == 1.0, ~np.asarray(seen).any(1))
+    np.testing.assert_array_equal(np.asarray(rows[..., :16].sum(-1) > 0), np.asarray(seen)[:, 0])
 
 
-def test_pooling_the_truth_of_a_still_frame_gives_the_truth_of_the_coarser_still_frame():
-    grid = np.stack(np.meshgrid(np.arange(4) + 0.5, np.arange(4) + 0.5), -1).reshape(1, 16, 2)
-    fine = objective.correspondence_targets(jnp.asarray(grid, jnp.float32), jnp.ones((1, 16), bool), 4)
+def test_a_source_that_two_references_show_is_split_evenly(rng):
+    source = jnp.asarray(rng.uniform(0.5, 3.5, (1, 2, 16, 2)), jnp.float32)
+    rows = objective.correspondence_targets(source, jnp.ones((1, 2, 16), bool), 4)
+    np.testing.assert_allclose(rows[..., :16].sum(-1), 0.5, rtol=1e-6)
+    np.testing.assert_allclose(rows[..., 16:32].sum(-1), 0.5, rtol=1e-6)
+
+
+def test_pooling_the_truth_of_still_references_gives_the_truth_of_the_coarser_still_frame():
+    grid = np.stack(np.meshgrid(np.arange(4) + 0.5, np.arange(4) + 0.5), -1).reshape(1, 1, 16, 2)
+    still = jnp.asarray(np.repeat(grid, 2, axis=1), jnp.float32)
+    fine = objective.correspondence_targets(still, jnp.ones((1, 2, 16), bool), 4)
     coarse = objective.pool_targets(fine, 4)
-    np.testing.assert_allclose(coarse[0, :, :4], np.eye(4), atol=1e-6)
+    np.testing.assert_allclose(coarse[0], np.concatenate([np.eye(4), np.eye(4), np.zeros((4, 1))], 1) / [[2] * 8 + [1]])
 
 
 def test_the_cross_entropy_is_least_at_the_truth(rng):
