@@ -49,8 +49,8 @@ class Tensors(Mapping[str, np.ndarray]):
 def open_tensors(path: str | pathlib.Path) -> Tensors:
     """The tensors of a file, or of the shards an index lists.
 
-    Raises UserError, one line that names the file and where possible the tensor: for a file that is absent, damaged or
-    cut short, or of another kind, for one whose pickle asks for more than tensors, and for an index whose shards disagree.
+    Raises UserError, one line that names the file and where possible the tensor: for a file that is absent, damaged,
+    cut short or of an unknown kind, one whose pickle asks for more than tensors, and an index at odds with its shards.
     """
     path = pathlib.Path(path)
     if not path.is_file():
