@@ -5,10 +5,11 @@ double hundreds of gigabytes and hold the same bytes. `EncodedFrames` are the by
 in an array_record, for clips that come as pickles and have no files of their own. `ArrayFrames` are decoded already.
 """
 
+import abc
+import functools
 import io
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -19,16 +20,19 @@ from difftrack_jax.errors import UserError
 from difftrack_jax.typing import HostFrame, UInt8
 
 
-class Frames(Protocol):
-    """A sequence of uint8 [h, w, 3] RGB frames; `size` is (width, height)."""
+class Frames(abc.ABC):
+    """A sequence of uint8 [h, w, 3] RGB frames."""
 
+    size: tuple[int, int]  # width, height
+
+    @abc.abstractmethod
     def __len__(self) -> int: ...
+
+    @abc.abstractmethod
     def __getitem__(self, index: int) -> HostFrame: ...
-    @property
-    def size(self) -> tuple[int, int]: ...
 
 
-class PathFrames:
+class PathFrames(Frames):
     """Image files under a root, by relative path."""
 
     def __init__(self, root: pathlib.Path, paths: Sequence[str]):
@@ -40,7 +44,7 @@ class PathFrames:
     def __getitem__(self, index: int) -> HostFrame:
         return images.read_image(str(self.root / self.paths[index]))
 
-    @property
+    @functools.cached_property
     def size(self) -> tuple[int, int]:
         path = self.root / self.paths[0]
         try:
@@ -50,7 +54,7 @@ class PathFrames:
             raise UserError(f"{path}: cannot be read as an image ({error})") from error
 
 
-class EncodedFrames:
+class EncodedFrames(Frames):
     """Images as the bytes of their files (JPEG, PNG)."""
 
     def __init__(self, encoded: Sequence[bytes], name: str = "a frame"):
@@ -66,13 +70,13 @@ class EncodedFrames:
         except (OSError, ValueError) as error:
             raise UserError(f"{self.name}: image {index} cannot be decoded ({error})") from error
 
-    @property
+    @functools.cached_property
     def size(self) -> tuple[int, int]:
         with Image.open(io.BytesIO(self.encoded[0])) as image:
             return image.size
 
 
-class ArrayFrames:
+class ArrayFrames(Frames):
     """Frames that are decoded already, as one array (a view of a pickle, say)."""
 
     def __init__(self, array: UInt8[np.ndarray, "t h w 3"]):
@@ -84,12 +88,12 @@ class ArrayFrames:
     def __getitem__(self, index: int) -> HostFrame:
         return np.ascontiguousarray(self.array[index])
 
-    @property
+    @functools.cached_property
     def size(self) -> tuple[int, int]:
         return self.array.shape[2], self.array.shape[1]
 
 
-class MappedFrames:
+class MappedFrames(Frames):
     """Other frames, each changed when it is read; `order` picks and orders them (a reversed or shortened clip)."""
 
     def __init__(

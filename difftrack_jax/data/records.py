@@ -47,7 +47,7 @@ class Rows(NamedTuple):
         """Some of the rows, by boolean mask or indices."""
         return Rows(*(column[index] for column in self))
 
-    def in_frame(self, frame: int) -> "Rows":
+    def in_frame(self, frame: int | np.integer) -> "Rows":
         return self.take(self.frame == frame)
 
     def ordered(self) -> "Rows":

@@ -1,1 +1,1 @@
-"""Official file formats, one module each: a reader into `Rows` and a writer of what that benchmark's server accepts."""
+"""Official file formats, one module each: a reader into `Rows`, and a writer of what the official evaluators take."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from difftrack_jax.data.formats.rle import boxes_of, decode, encode
+from difftrack_jax.data.formats.rle import Counts, boxes_of, decode, encode
 from difftrack_jax.data.formats.text import read_lines
 from difftrack_jax.data.records import Rows, concatenate, make_rows
 from difftrack_jax.errors import UserError
@@ -71,7 +71,7 @@ def write(path: str | os.PathLike, rows: Rows, size: tuple[int, int], first: int
         file.writelines(lines)
 
 
-def disjoint(segments: Sequence[str] | np.ndarray, score: np.ndarray, size: tuple[int, int]) -> list[str]:
+def disjoint(segments: Counts, score: np.ndarray, size: tuple[int, int]) -> list[str]:
     """The segments with no pixel twice; "" for what nothing is left of. Scores decide, among equals the first row."""
     taken = np.zeros(size, bool)
     out = [""] * len(segments)

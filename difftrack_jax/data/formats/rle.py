@@ -7,6 +7,8 @@ from pycocotools import mask as coco
 
 from difftrack_jax.typing import Bool, Float, Int
 
+Counts = Sequence[str] | np.ndarray  # one a mask; an array of Python strings as in `Rows.segment`
+
 
 def encode(mask: Bool[np.ndarray, "h w"]) -> str:
     """The counts of a mask; its size is kept elsewhere, once for a clip."""
@@ -23,7 +25,7 @@ def decode(counts: str, size: Sequence[int]) -> Bool[np.ndarray, "h w"]:
     return np.ascontiguousarray(values.reshape(width, height).T)
 
 
-def boxes_of(counts: Sequence[str], size: Sequence[int]) -> Float[np.ndarray, "n 4"]:
+def boxes_of(counts: Counts, size: Sequence[int]) -> Float[np.ndarray, "n 4"]:
     """x0, y0, x1, y1 around each mask, in pixels; NaN around empty ones."""
     if not len(counts):
         return np.zeros((0, 4))
@@ -33,15 +35,20 @@ def boxes_of(counts: Sequence[str], size: Sequence[int]) -> Float[np.ndarray, "n
     return box
 
 
-def areas(counts: Sequence[str], size: Sequence[int]) -> Int[np.ndarray, "n"]:
+def areas(counts: Counts, size: Sequence[int]) -> Int[np.ndarray, "n"]:
     """Pixels of each mask. One at a time: pycocotools 2.0.11 overflows on lists of more than 255."""
     return np.array([coco.area(code) for code in _codes(counts, size)], np.int64)
 
 
-def from_polygon(x: Sequence[float], y: Sequence[float], size: Sequence[int]) -> str:
+def from_polygon(x: Sequence[float | int], y: Sequence[float | int], size: Sequence[int]) -> str:
     """The counts of a polygon's pixels, as COCO fills them."""
     flat = np.stack([np.asarray(x, np.float64), np.asarray(y, np.float64)], axis=1).reshape(-1).tolist()
     return coco.merge(coco.frPyObjects([flat], int(size[0]), int(size[1])))["counts"].decode("ascii")
+
+
+def merge(counts: Counts, size: Sequence[int]) -> str:
+    """The union of masks."""
+    return coco.merge(_codes(counts, size))["counts"].decode("ascii")
 
 
 def from_uncompressed(runs: Sequence[int], size: Sequence[int]) -> str:
@@ -50,7 +57,7 @@ def from_uncompressed(runs: Sequence[int], size: Sequence[int]) -> str:
     return coco.frPyObjects(code, int(size[0]), int(size[1]))["counts"].decode("ascii")
 
 
-def _codes(counts: Sequence[str], size: Sequence[int]) -> list[dict]:
+def _codes(counts: Counts, size: Sequence[int]) -> list[dict]:
     return [{"size": [int(side) for side in size], "counts": count.encode("ascii")} for count in counts]
 
 
