@@ -18,7 +18,7 @@ MAP = [
     {"tracking", "generation", "visualize"},
     {"backbones"},
     {"models", "diffusion", "data", "metrics", "checkpoints", "parallel"},
-    {"ops"},
+    {"ops", "restricted_pickle"},
     {"typing", "errors"},
 ]
 LEVEL = {name: level for level, row in enumerate(MAP) for name in row}

@@ -20,8 +20,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from difftrack_jax.checkpoints.restricted_pickle import PLAIN, Admitted, Deferred, Unpickler, resolve
 from difftrack_jax.errors import UserError
+from difftrack_jax.restricted_pickle import PLAIN, Admitted, Deferred, Unpickler, resolve
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _STREAM_PROTOCOL = 1001

@@ -9,9 +9,9 @@ import struct
 import numpy as np
 import pytest
 
-from difftrack_jax.checkpoints import restricted_pickle
-from difftrack_jax.checkpoints.restricted_pickle import load_numpy_pickle
+from difftrack_jax import restricted_pickle
 from difftrack_jax.errors import UserError
+from difftrack_jax.restricted_pickle import load_numpy_pickle
 
 
 def clip(rng):

@@ -6,7 +6,7 @@ and can be called and nothing else, so that no pickle changes what a later one s
 
     NUMPY       what numpy writes for arrays and scalars          `load_numpy_pickle` (TAP-Vid's files, for one)
     PLAIN       OrderedDict, set, frozenset, bytes                in every table
-    torch       tensors and storages                              `torch_files.py`
+    torch       tensors and storages                              `checkpoints/torch_files.py`
 
 Arrays stay stand-ins until the pickle has ended (`Deferred`), because a pickle makes them first and fills them later.
 """
