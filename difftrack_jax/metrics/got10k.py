@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from difftrack_jax.errors import UserError
-from difftrack_jax.metrics import base
+from difftrack_jax.metrics import base, sot
 
 THRESHOLDS = np.linspace(0, 1, 101)
 
@@ -30,11 +30,13 @@ class State(NamedTuple):
 def evaluate(
     gt: Float[np.ndarray, "t 4"],
     runs: Sequence[Float[np.ndarray, "_ 4"]],
-    cover: Float[np.ndarray, "t"],
-    size: tuple[int, int],
+    cover: Float[np.ndarray, "t"] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> State:
-    """One sequence. Boxes are x, y, w, h. runs: results of each repetition. cover: of the target, 0 to 8 eighths. size:
-    width and height of the image.
+    """One sequence. Boxes are x, y, w, h. runs: results of each repetition.
+
+    cover: of the target, 0 to 8 eighths, all of it where not known. size: width and height of the image, to clip
+    boxes to.
     """
     overlaps = np.concatenate([frame_overlaps(gt, run, cover, size) for run in runs])
     above = (overlaps[:, None] > THRESHOLDS).sum(axis=0)
@@ -42,14 +44,18 @@ def evaluate(
 
 
 def frame_overlaps(
-    gt: Float[np.ndarray, "t 4"], pred: Float[np.ndarray, "_ 4"], cover: Float[np.ndarray, "t"], size: tuple[int, int]
+    gt: Float[np.ndarray, "t 4"],
+    pred: Float[np.ndarray, "_ 4"],
+    cover: Float[np.ndarray, "t"] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Float[np.ndarray, "u"]:
     """IoU of the frames that are scored."""
     if len(pred) != len(gt):
         raise UserError(f"{len(pred)} boxes for {len(gt)} frames; a box a frame is needed")
-    scored = np.arange(len(gt)) > 0
-    scored &= cover > 0
-    return _overlap(_clip(gt[scored], size), _clip(pred[scored], size))
+    scored = np.arange(len(gt)) > 0 if cover is None else (np.arange(len(gt)) > 0) & (cover > 0)
+    gt, pred = (boxes if size is None else _clip(boxes, size) for boxes in (gt[scored], pred[scored]))
+    # The toolkit adds a little to the union, which keeps an overlap of exactly 1 just below it.
+    return sot.overlap(gt, pred, np.finfo(np.float64).eps)
 
 
 merge = base.add
@@ -70,11 +76,3 @@ def curves(state: State) -> Mapping[str, Float[np.ndarray, "101"]]:
 def _clip(boxes, size):
     corner = np.clip(boxes[:, :2], 0, size)
     return np.concatenate([corner, np.clip(boxes[:, 2:], 0, size - corner)], axis=1)
-
-
-def _overlap(a, b):
-    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
-    inner = np.prod(np.maximum(high - low, 0), axis=1)
-    union = np.prod(a[:, 2:], axis=1) + np.prod(b[:, 2:], axis=1) - inner
-    # The toolkit adds this to the union, which keeps an overlap of exactly 1 just below it.
-    return np.clip(inner / (union + np.finfo(np.float64).eps), 0, 1)

@@ -20,7 +20,9 @@ from jaxtyping import Bool, Float
 from difftrack_jax.errors import UserError
 from difftrack_jax.metrics import base
 
-OVERLAPS = np.arange(21) * 0.05
+# As MATLAB, numpy and torch count by steps of 0.05; 0.6, say, comes out larger than 0.6.
+STEPS = tuple((np.arange(21) * 0.05).tolist())
+TWENTIETHS = tuple((np.arange(21) / 20).tolist())
 PIXELS = np.arange(51.0)
 SHARES = np.arange(51) / 100
 HIT, MISS = -1.0, np.inf
@@ -34,7 +36,7 @@ class Rules(NamedTuple):
     and normalised, of frames whose true box has no size, HIT or MISS (overlap is a miss); None judges them like the
     rest. corner: a true x or y of 0 or less counts as no size too. absent: frames flagged absent are missed, whatever
     the result; else they are judged like the rest. floor: the least width and height that distances are divided by.
-    rates: over "all" frames, over "valid" ones (with a size, not absent), or over those with "numbers" (no NaN).
+    overlaps: the thresholds of success. rates: over "all" frames, over "valid" ones (with a size, not absent), or over those with "numbers" (no NaN).
     """
 
     short: str = "error"
@@ -43,12 +45,17 @@ class Rules(NamedTuple):
     corner: bool = False
     absent: bool = True
     floor: float = 0.0
+    overlaps: tuple[float, ...] = STEPS
     rates: str = "all"
 
 
 RULES = {
     # HengLan/LaSOT_Evaluation_Toolkit, in MATLAB: the official numbers of LaSOT.
     "lasot": Rules(sizeless=(HIT, HIT), corner=True),
+    # jwlim/tracker_benchmark: the published numbers of OTB.
+    "otb": Rules(hold=False, sizeless=(HIT, HIT), corner=True, overlaps=TWENTIETHS),
+    # STVIR/pysot on OTB.
+    "pysot": Rules(hold=False, sizeless=(HIT, HIT)),
     # pytracking's branches for its data sets.
     "pytracking_lasot": Rules(),
     "pytracking_otb": Rules(short="zeros"),
@@ -90,7 +97,7 @@ def evaluate(
     rate = lambda hit: hit.sum(axis=0)[None] / max(errors.frames, 1)
     overlap = errors.overlap[errors.valid]
     return State(
-        rate(errors.overlap[:, None] > OVERLAPS),
+        rate(errors.overlap[:, None] > np.array(rules.overlaps)),
         rate(errors.centre[:, None] <= PIXELS),
         rate(errors.normalised[:, None] <= SHARES),
         np.array([overlap.mean() if len(overlap) else np.nan]),
@@ -133,11 +140,13 @@ def frame_errors(
     judged = size if rules.sizeless else np.ones(len(gt), bool)
     offset = pred[:, :2] + (pred[:, 2:] - 1) / 2 - gt[:, :2] - (gt[:, 2:] - 1) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        shares = offset / np.maximum(gt[:, 2:], rules.floor)
+        unit = np.maximum(gt[:, 2:], rules.floor)
+        # Divided first, for the official evaluators do, and a distance rounded up to a threshold misses it.
+        shares = (pred[:, :2] + (pred[:, 2:] - 1) / 2) / unit - (gt[:, :2] + (gt[:, 2:] - 1) / 2) / unit
     distance = lambda vector, rule: np.where(gone, MISS, np.where(judged, np.sqrt((vector**2).sum(axis=1)), rule))
     counts = {"all": len(gt), "valid": valid.sum(), "numbers": (~np.isnan(gt).any(axis=1)).sum()}
     return Errors(
-        np.where(judged & ~gone, _overlap(gt, pred), -1.0),
+        np.where(judged & ~gone, overlap(gt, pred), -1.0),
         distance(offset, centre_rule),
         distance(shares, normalised_rule),
         valid,
@@ -163,9 +172,10 @@ def _held(pred, gt):
     return pred[np.maximum.accumulate(np.where(good, np.arange(len(pred)), 0))]
 
 
-def _overlap(a: Float[np.ndarray, "t 4"], b: Float[np.ndarray, "t 4"]) -> Float[np.ndarray, "t"]:
-    """IoU of x, y, w, h row by row. Areas are w * h, not differences of rounded corners: thresholds are strict."""
+def overlap(a: Float[np.ndarray, "t 4"], b: Float[np.ndarray, "t 4"], extra: float = 0.0) -> Float[np.ndarray, "t"]:
+    """IoU of x, y, w, h row by row, 0 where both are empty; extra: added to the union."""
     low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
     inner = np.prod(np.maximum(high - low, 0), axis=1)
-    union = np.prod(a[:, 2:], axis=1) + np.prod(b[:, 2:], axis=1) - inner
-    return np.minimum(np.divide(inner, union, out=np.zeros(len(a)), where=union > 0), 1)
+    # Areas are w * h, not differences of rounded corners: thresholds are strict.
+    union = np.prod(a[:, 2:], axis=1) + np.prod(b[:, 2:], axis=1) - inner + extra
+    return np.clip(np.divide(inner, union, out=np.zeros(len(a)), where=union > 0), 0, 1)
