@@ -33,9 +33,9 @@ def optimizer(rate: float) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, weight_decay=1e-2))
 
 
-def init(params: Params, trainable: Trainable, rate: float, rank: int, key: Key[Array, ""]) -> Tuning:
-    """A delta that changes nothing yet."""
-    flat = flatten_dict(params, sep="/")
+def init(params: Params, trainable: Trainable, rate: float, rank: int, key: Key[Array, ""], prefix: str = "") -> Tuning:
+    """A delta that changes nothing yet, of the weights whose names begin with `prefix`."""
+    flat = {name: w for name, w in flatten_dict(params, sep="/").items() if name.startswith(prefix)}
     projections = {name: w for name, w in flat.items() if name.endswith("qkv/kernel") or name.endswith("to_q/kernel")}
     if trainable == "all":
         delta = {name: jnp.zeros_like(w) for name, w in flat.items()}

@@ -12,8 +12,6 @@ import jax.numpy as jnp
 from difftrack_jax.ops.sampling import kth_largest
 from difftrack_jax.typing import Array, Bool, Float
 
-TEMPERATURE = 0.1
-
 
 def keys(features: Float[Array, "h w c"]) -> Float[Array, "h*w c"]:
     """Unit-length features of every cell."""
@@ -22,10 +20,14 @@ def keys(features: Float[Array, "h w c"]) -> Float[Array, "h*w c"]:
 
 
 def rows(
-    query: Float[Array, "q c"], reference: Float[Array, "m c"], near: Bool[Array, "q m"] | None, top_k: int | None
+    query: Float[Array, "q c"],
+    reference: Float[Array, "m c"],
+    near: Bool[Array, "q m"] | None,
+    top_k: int | None,
+    temperature: float = 0.1,
 ) -> Float[Array, "q m"]:
     """Where every query cell's label comes from; each row sums to one."""
-    similarity = query @ reference.T / TEMPERATURE
+    similarity = query @ reference.T / temperature
     if near is not None:
         similarity = jnp.where(near, similarity, -jnp.inf)
     if top_k is not None and top_k < similarity.shape[-1]:

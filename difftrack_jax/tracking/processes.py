@@ -63,9 +63,9 @@ def read(
 def _label_propagation(backbone, params, settings, z_start, z_end, memory, near, key):
     keys = join(memory.keys)
     features = label_propagation.keys(backbone.features(params, z_end)[0])
-    rows = label_propagation.rows(features, keys[0], near, settings.top_k)
+    rows = label_propagation.rows(features, keys[0], near, settings.top_k, settings.temperature)
     reading = readout.carry(rows, memory.kernels, memory.coordinates)
-    return reading, label_propagation.rows(features, features, None, settings.top_k)
+    return reading, label_propagation.rows(features, features, None, settings.top_k, settings.temperature)
 
 
 def _interpolation(backbone, params, settings, z_start, z_end, memory, near, key):

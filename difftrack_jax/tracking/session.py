@@ -9,8 +9,8 @@ The state is a pytree; nothing about a video is kept in the tracker itself, so o
 
 import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -181,7 +181,15 @@ def load_tracker(model: str = "mini", preset: str = "fast", seed: int = 0, **cha
     """
     if preset not in PRESETS:
         raise UserError(f"preset {preset!r}: known presets are {', '.join(PRESETS)}")
-    return Tracker(load_backbone(model), dataclasses.replace(PRESETS[preset], **changes), seed)
+    backbone = load_backbone(model)
+    return Tracker(backbone, settings_for(backbone, PRESETS[preset], changes), seed)
+
+
+def settings_for(backbone: Backbone, preset: Settings, changes: Mapping[str, Any]) -> Settings:
+    """The preset's settings, then what suits the network, then the user's."""
+    process = changes.get("process", preset.process)
+    own = {**backbone.settings.get("", {}), **backbone.settings.get(process, {})}
+    return dataclasses.replace(preset, **{**own, **changes})
 
 
 def _to_float(frame: np.ndarray) -> jax.Array:

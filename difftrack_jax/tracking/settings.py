@@ -27,6 +27,7 @@ class Settings:
     beta: int = 0  # 4 in the paper
     top_k: int | None = 8  # entries of a row of A_X that count [+]
     radius: float | None = None  # reach of a match in cells of the window [+]
+    temperature: float = 0.1  # of label propagation's similarities (DIFT)
 
     window: Literal["target", "frame"] = "target"  # search around each target [+], or one window over the frame [P]
     size: int = 192  # network pixels of a window's side (of the longer side, for "frame")

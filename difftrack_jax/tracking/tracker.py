@@ -60,7 +60,9 @@ def init(
     recent = jax.tree.map(lambda a: jnp.repeat(a, settings.memory, axis=1), first)
     tuning = None
     if settings.tune_first or settings.tune_steps:
-        start = lambda k: finetune.init(params, settings.trainable, settings.tune_rate, settings.rank, k)
+        start = lambda k: finetune.init(
+            params, settings.trainable, settings.tune_rate, settings.rank, k, backbone.tuned
+        )
         tuning = jax.vmap(start)(jax.random.split(key, window.shape[0]))
     return State(frame, jnp.zeros((), jnp.int32), targets, first, recent, tuning, key)
 
@@ -86,7 +88,7 @@ def _follow(backbone, settings, params, previous, frame, key, tune, targets, fir
     window = _window(settings, frame.shape[:2], targets)
     size = _pixels(settings, frame.shape[:2])
     grid = (size[0] // backbone.stride, size[1] // backbone.stride)
-    z_start, z_end = (backbone.encode(windows.crop(f, window, size)[None])[0] for f in (previous, frame))
+    z_start, z_end = (backbone.encode(params, windows.crop(f, window, size)[None])[0] for f in (previous, frame))
     if tuning is not None:
         tuning = _tune(backbone, settings, params, tuning, z_start, z_end, key, tune)
         params = finetune.merge(params, tuning.delta)
@@ -126,7 +128,7 @@ def _remember(backbone, settings, params, frame, targets, window) -> Memory:
     """One reference: the keys of the window's content, and each target's kernel and coordinates on its cells."""
     size = _pixels(settings, frame.shape[:2])
     grid = (size[0] // backbone.stride, size[1] // backbone.stride)
-    z = backbone.encode(windows.crop(frame, window, size)[None])[0]
+    z = backbone.encode(params, windows.crop(frame, window, size)[None])[0]
     keys = processes.remember(backbone, params, settings, z)
     kernels, coordinates = on_grid(targets, window, grid)
     return jax.tree.map(lambda a: a[None], Memory(keys, kernels.T, jnp.swapaxes(coordinates, 0, 1)))

@@ -35,7 +35,7 @@ def oracle(end=None) -> Backbone:
         return {"colour": Reference(k, k)}
 
     features = lambda params, z: cells(z).reshape(z.shape[0], z.shape[1] // STRIDE, -1, z.shape[3])
-    same = lambda x: x
+    same = lambda params, x: x
     return Backbone("oracle", {}, STRIDE, False, schedules.linear(), same, same, predict_end, reference, features)
 
 
