@@ -36,7 +36,8 @@ class Rules(NamedTuple):
     and normalised, of frames whose true box has no size, HIT or MISS (overlap is a miss); None judges them like the
     rest. corner: a true x or y of 0 or less counts as no size too. absent: frames flagged absent are missed, whatever
     the result; else they are judged like the rest. floor: the least width and height that distances are divided by.
-    overlaps: the thresholds of success. rates: over "all" frames, over "valid" ones (with a size, not absent), or over those with "numbers" (no NaN).
+    overlaps: the thresholds of success. rates: over "all" frames, over "valid" ones (with a size, not absent), or
+    over those with "numbers" (no NaN).
     """
 
     short: str = "error"
