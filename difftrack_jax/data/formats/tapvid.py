@@ -1,9 +1,9 @@
-"""TAP-Vid: point tracks over a whole clip, queries as the benchmark samples them, and results as one npz a clip.
+"""TAP-Vid: point tracks over a whole clip, and results as one npz a clip.
 
     points     [n, t, 2]    x, y as shares of the width and height of the frame
     occluded   [n, t]       true where the point cannot be seen
-    queries    [q, 3]       t, y, x: the frame, and the point in it as shares
-    results    NAME.npz with `points` and `occluded` in the order of the queries, and `queries`
+    results    NAME.npz with `points` and `occluded` in the order of the queries that `metrics.tapvid` samples, and
+               the `queries` [n, 3] themselves: t, y, x, the frame and the point in it as shares
 
 After google-deepmind/tapnet, tapvid/evaluation_datasets.py.
 """
@@ -15,9 +15,7 @@ import numpy as np
 
 from difftrack_jax.data.records import Rows, make_rows
 from difftrack_jax.errors import UserError
-from difftrack_jax.typing import Bool, Float, Int
-
-STRIDE = 5
+from difftrack_jax.typing import Bool, Float
 
 
 class Tracks(NamedTuple):
@@ -25,28 +23,6 @@ class Tracks(NamedTuple):
 
     points: Float[np.ndarray, "n t 2"]
     occluded: Bool[np.ndarray, "n t"]
-
-
-class Queries(NamedTuple):
-    """Where tracks begin. track: which of the ground truth's tracks each query asks for."""
-
-    frame: Int[np.ndarray, "q"]
-    point: Float[np.ndarray, "q 2"]
-    track: Int[np.ndarray, "q"]
-
-
-def sample(tracks: Tracks, mode: str) -> Queries:
-    """first: one query a track, its first visible frame; strided: one a visible track in every fifth frame."""
-    seen = ~tracks.occluded
-    if mode == "first":
-        track = np.nonzero(seen.any(axis=1))[0]
-        frame = seen[track].argmax(axis=1)
-    elif mode == "strided":
-        frame, track = np.nonzero(seen[:, ::STRIDE].T)
-        frame = frame * STRIDE
-    else:
-        raise UserError(f"query mode {mode!r}: known are first, strided")
-    return Queries(frame, tracks.points[track, frame], track)
 
 
 def to_rows(tracks: Tracks, size: tuple[int, int]) -> Rows:
@@ -68,11 +44,12 @@ def from_rows(rows: Rows, size: tuple[int, int], frames: int) -> Tracks:
     return Tracks(points, occluded)
 
 
-def write(path: str | os.PathLike, tracks: Tracks, queries: Queries) -> None:
-    """One clip's results."""
-    asked = np.concatenate([queries.frame[:, None], queries.point[:, ::-1]], axis=1).astype(np.float32)
+def write(path: str | os.PathLike, tracks: Tracks, queries: Float[np.ndarray, "n 3"]) -> None:
+    """One clip's results, in the order of its queries."""
     with open(path, "wb") as file:
-        np.savez_compressed(file, points=tracks.points.astype(np.float32), occluded=tracks.occluded, queries=asked)
+        np.savez_compressed(
+            file, points=tracks.points.astype(np.float32), occluded=tracks.occluded, queries=queries.astype(np.float32)
+        )
 
 
 def read(path: str | os.PathLike) -> Tracks:

@@ -1,0 +1,1 @@
+"""Official folders, one module a benchmark family; each module lists its classes in `BENCHMARKS` (see base.py)."""
