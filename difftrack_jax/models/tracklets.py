@@ -24,7 +24,7 @@ MOTION = 128  # width of a trajectory embedding
 
 
 class Tracklets(NamedTuple):
-    """Conditions of a clip. classes: an embedding of each slot's class name; valid: 1 where the slot is in the frame."""
+    """Tracklets of a clip. classes: embeddings of the slots' class names; valid: 1 where a slot is in the frame."""
 
     boxes: Float[Array, "b f n 4"]
     valid: Float[Array, "b f n"]
@@ -91,7 +91,7 @@ class LocationTokens(nn.Module):
         return jnp.swapaxes(rows.reshape(b, n, f, d), 1, 2)
 
     def _queries(self, position, moved, instance):
-        b, f, n, _ = position.shape
+        b, f = position.shape[:2]
         if instance is None:
             raise ValueError("queries are made from the instance table: instances must be True")
         instance = jnp.broadcast_to(instance[None, None], (b, f, *instance.shape))

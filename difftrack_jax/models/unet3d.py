@@ -16,6 +16,7 @@ import functools
 from collections.abc import Callable
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
@@ -27,7 +28,7 @@ from difftrack_jax.models.temporal import FRAMES, FrameEmbedding, TemporalConv, 
 from difftrack_jax.models.tracklets import HIDDEN, LocationTokens, Tracklets
 from difftrack_jax.models.transformer2d import Conditions
 from difftrack_jax.models.unet2d import TimestepEmbedding, head, trunk
-from difftrack_jax.typing import Array, Float, Scalar
+from difftrack_jax.typing import Array, Float, PyTree, Scalar
 
 
 class UNet3D(nn.Module):
@@ -35,10 +36,10 @@ class UNet3D(nn.Module):
 
     Fields up to `gated` and the last two are `UNet2D`'s. head_dim: width of a temporal head. slots: tracklets a clip.
     instances: the table of instance embeddings. injection: the temporal instance enhancer, None for none. temporal:
-    False leaves all temporal layers out. max_frames: rows of the frame tables. coordinates: show the first layer where
-    in the frame it is, which a network trained from scratch needs and a pretrained one knows. lone_frame_conv: for one
-    frame, run the middle's first temporal convolution all the same, as the published code does. dropout: of temporal
-    convolutions, in training.
+    False leaves all temporal layers out. entry_heads: of the temporal transformer at the entrance. max_frames: rows of
+    the frame tables. coordinates: show the first layer where in the frame it is, which a network trained from scratch
+    needs and a pretrained one knows. lone_frame_conv: for one frame, run the middle's first temporal convolution all
+    the same, as the published code does. dropout: of temporal convolutions, in training.
     """
 
     widths: tuple[int, ...] = (320, 640, 1280, 1280)
@@ -57,6 +58,7 @@ class UNet3D(nn.Module):
     instances: bool = True
     injection: Injection | None = Injection()
     temporal: bool = True
+    entry_heads: int = 8
     frame_embedding: FrameEmbedding = "table"
     max_frames: int = FRAMES
     coordinates: bool = False
@@ -89,7 +91,7 @@ class UNet3D(nn.Module):
         x = conv(self.widths[0], dtype=self.dtype, name="conv_in")(x)
         moving = self.temporal and f > 1
         if moving:
-            x = _temporal_transformer(self, "transformer_in", heads=8)(x, conditions)
+            x = _temporal_transformer(self, "transformer_in", self.entry_heads)(x, conditions)
         x = trunk(self, x, conditions, *(_inserts(self, place, moving) for place in ("encoder", "middle", "decoder")))
         return head(self, x).reshape(b, f, h, w, -1)
 
@@ -156,3 +158,14 @@ def _places(h: int, w: int) -> Float[Array, "{h} {w} 64"]:
     """Every cell as the box it covers, embedded as boxes are."""
     x0, y0 = jnp.meshgrid(jnp.arange(w) / w, jnp.arange(h) / h, indexing="xy")
     return fourier(jnp.stack([x0, y0, x0 + 1 / w, y0 + 1 / h], axis=-1))
+
+
+def shapes(net: UNet3D, frames: int = 2) -> PyTree:
+    """Shapes and dtypes of all the parameters, without computing anything; those of one frame have no temporal ones."""
+    side = 2 ** len(net.widths)
+    x, t, text = jnp.zeros((1, frames, side, side, net.in_channels)), jnp.zeros(1), jnp.zeros((1, 1, net.text_features))
+    n = net.slots
+    tracklets = Tracklets(
+        jnp.zeros((1, frames, n, 4)), jnp.zeros((1, frames, n)), jnp.zeros((1, n, net.text_features))
+    )
+    return jax.eval_shape(net.init, jax.random.key(0), x, t, text, tracklets)["params"]

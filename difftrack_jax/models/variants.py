@@ -53,5 +53,44 @@ UNET2D = {
     "sd15": dict(widths=(320, 640, 1280, 1280), heads=(8, 8, 8, 8), text_features=768),
     "sd21": dict(widths=(320, 640, 1280, 1280), heads=(5, 10, 20, 20), text_features=1024),
     "gligen_sd14": dict(widths=(320, 640, 1280, 1280), heads=(8, 8, 8, 8), text_features=768, gated=True),
-    "tiny_sd": dict(widths=(16, 32, 32), heads=(2, 2, 2), attention=(True, True, False), text_features=24, groups=8),
+    "tiny_sd": dict(widths=(16, 32), heads=(2, 2), attention=(True, False), layers=1, text_features=24, groups=8),
+}
+
+# The released model is GLIGEN's SD 1.4 with ModelScope's temporal layers; its first release had no injectors.
+UNET3D = {
+    "trackdiffusion": dict(),
+    "trackdiffusion_base": dict(injection=None),
+    # Pixels in blocks of 4 x 4 as latents, on grids of 12, 6 and 3 for a frame of 48.
+    "mini_video": dict(
+        widths=(48, 96, 96),
+        heads=(4, 4, 4),
+        attention=(True, True, False),
+        layers=1,
+        text_features=64,
+        in_channels=48,
+        out_channels=48,
+        groups=16,
+        head_dim=24,
+        entry_heads=2,
+        slots=8,
+        token_hidden=128,
+        max_frames=8,
+        coordinates=True,
+    ),
+    "tiny_video": dict(
+        widths=(16, 32),
+        heads=(2, 2),
+        attention=(True, False),
+        layers=1,
+        text_features=24,
+        in_channels=48,
+        out_channels=48,
+        groups=8,
+        head_dim=8,
+        entry_heads=2,
+        slots=4,
+        token_hidden=16,
+        max_frames=4,
+        coordinates=True,
+    ),
 }

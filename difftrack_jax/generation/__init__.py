@@ -1,0 +1,1 @@
+"""Videos from tracklets: conditions, training objectives, sampling."""
