@@ -17,7 +17,7 @@ from difftrack_jax.models.resnet2d import Downsample2D, ResnetBlock2D, Upsample2
 from difftrack_jax.models.transformer2d import Conditions, Factory, Transformer2D
 from difftrack_jax.typing import Array, Float
 
-Map = Float[Array, "b h w c"]
+Map = Float[Array, "b _ _ _"]  # [b, h, w, c]; sizes change on the way
 
 
 class Inserts(NamedTuple):
@@ -32,6 +32,9 @@ class Inserts(NamedTuple):
     after_attention: Factory | None = None
     look: Factory | None = None
     injector: Factory | None = None
+
+
+NOTHING = Inserts()
 
 
 class Style(NamedTuple):
@@ -82,7 +85,7 @@ class DownBlock(nn.Module):
     heads: int | None
     last: bool  # no downsampling after it
     style: Style = Style()
-    inserts: Inserts = Inserts()
+    inserts: Inserts = NOTHING
 
     @nn.compact
     def __call__(self, x: Map, conditions: Conditions) -> tuple[Map, list[Map]]:
@@ -102,7 +105,7 @@ class MidBlock(nn.Module):
     features: int
     heads: int
     style: Style = Style()
-    inserts: Inserts = Inserts()
+    inserts: Inserts = NOTHING
 
     @nn.compact
     def __call__(self, x: Map, conditions: Conditions) -> Map:
@@ -117,12 +120,10 @@ class UpBlock(nn.Module):
     layers: int
     heads: int | None
     style: Style = Style()
-    inserts: Inserts = Inserts()
+    inserts: Inserts = NOTHING
 
     @nn.compact
-    def __call__(
-        self, x: Map, skips: list[Map], conditions: Conditions, size: tuple[int, int] | None = None
-    ) -> Map:
+    def __call__(self, x: Map, skips: list[Map], conditions: Conditions, size: tuple[int, int] | None = None) -> Map:
         layers = _Layers(self.features, self.heads, self.style, self.inserts, conditions)
         for j in range(self.layers):
             x = jnp.concatenate([x, skips[-1 - j]], axis=-1)

@@ -58,7 +58,7 @@ class PositionNet(nn.Module):
     @nn.compact
     def __call__(self, grounding: Grounding) -> Float[Array, "b n {self.features}"]:
         position, name = fourier(grounding.boxes, self.frequencies), grounding.embeddings.astype(jnp.float32)
-        null = lambda which, width: self.param(f"null_{which}_feature", nn.initializers.zeros, (width,))
+        null = lambda which, width: jnp.asarray(self.param(f"null_{which}_feature", nn.initializers.zeros, (width,)))
         position = replace_absent(position, grounding.valid, null("position", position.shape[-1]))
         name = replace_absent(name, grounding.valid, null("positive", name.shape[-1]))
         h = jnp.concatenate([name, position], axis=-1).astype(self.dtype)

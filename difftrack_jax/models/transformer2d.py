@@ -33,12 +33,16 @@ class Conditions(NamedTuple):
     text: Float[Array, "b s d"]
     objects: Float[Array, "b n d"] | None = None
     gate: Scalar = 1.0
-    references: dict[str, Any] = {}
+    references: dict[str, Any] | None = None
     extra: Any = None
 
     def inside(self, name: str) -> "Conditions":
         """The same for the submodule `name`, with its own references."""
-        return self._replace(references=self.references.get(name, {}))
+        return self._replace(references=self.own(name))
+
+    def own(self, name: str) -> Any:
+        """The references of the submodule `name`; None where there are none."""
+        return self.references.get(name) if self.references else None
 
 
 class BasicTransformerBlock(nn.Module):
@@ -53,7 +57,7 @@ class BasicTransformerBlock(nn.Module):
     def __call__(self, x: Float[Array, "b q c"], conditions: Conditions, seen: Any = None) -> Float[Array, "b q c"]:
         norm = lambda name, y: layer_norm(self.dtype, name)(y)
         attention = lambda name: CrossAttention(self.heads, watch=True, dtype=self.dtype, name=name)
-        x = x + attention("attn1")(norm("norm1", x), None, conditions.references.get("attn1"))
+        x = x + attention("attn1")(norm("norm1", x), None, conditions.own("attn1"))
         if self.gated and conditions.objects is not None:
             x = GatedSelfAttention(self.heads, self.dtype, name="fuser")(x, conditions.objects, conditions.gate)
         if self.injector is not None:

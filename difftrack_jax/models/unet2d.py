@@ -20,7 +20,7 @@ from flax.traverse_util import unflatten_dict
 from jax.typing import DTypeLike
 
 from difftrack_jax.models.attention import Reference
-from difftrack_jax.models.blocks2d import DownBlock, Inserts, Map, MidBlock, Style, UpBlock
+from difftrack_jax.models.blocks2d import NOTHING, DownBlock, Inserts, Map, MidBlock, Style, UpBlock
 from difftrack_jax.models.gated import Grounding, PositionNet
 from difftrack_jax.models.layers import GroupNorm, conv, timestep_embedding
 from difftrack_jax.models.transformer2d import Conditions
@@ -60,7 +60,7 @@ class UNet2D(nn.Module):
         emb = TimestepEmbedding(4 * self.widths[0], self.dtype, name="time_embedding")(
             timestep_embedding(t, self.widths[0])
         )
-        nested = unflatten_dict(references or {}, sep="/")
+        nested = unflatten_dict(references, sep="/") if references else None
         conditions = Conditions(emb, text.astype(self.dtype), references=nested)
         if self.gated and grounding is not None:
             objects = PositionNet(self.text_features, dtype=self.dtype, name="position_net")(grounding)
@@ -85,9 +85,9 @@ def trunk(
     net: nn.Module,
     x: Map,
     conditions: Conditions,
-    down: Inserts = Inserts(),
-    mid: Inserts = Inserts(),
-    up: Inserts = Inserts(),
+    down: Inserts = NOTHING,
+    mid: Inserts = NOTHING,
+    up: Inserts = NOTHING,
 ) -> Map:
     """All levels, made inside `net`'s compact call from the fields `UNet2D` has; a network with time adds inserts."""
     style = Style(net.groups, 1e-5, net.transformer_layers, net.gated, net.remat, net.dtype)

@@ -31,7 +31,7 @@ def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
         value = draw
     else:
         value = draw * np.sqrt(3 / np.prod(shape[1:]))
-    return value.astype(np.float32)
+    return np.asarray(value, np.float32)
 
 
 def state(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

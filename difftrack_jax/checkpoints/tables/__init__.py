@@ -7,3 +7,7 @@
 `like` is `models.<model>.shapes(module)`. Files in the CompVis layout go through `tables.single_file.split` first,
 which gives each part its diffusers names.
 """
+
+from difftrack_jax.checkpoints.tables import unet2d
+
+__all__ = ["unet2d"]

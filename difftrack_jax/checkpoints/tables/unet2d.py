@@ -56,7 +56,7 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
     attention = tuple(DOWN.get(kind) for kind in needed(config, "down_block_types", WHAT))
     mirrored = tuple(UP.get(kind) for kind in needed(config, "up_block_types", WHAT))[::-1]
     if None in attention or attention != mirrored or len(attention) != len(widths):
-        raise UserError(f"{WHAT} config: down_block_types and up_block_types are not a layout of Stable Diffusion 1 or 2")
+        raise UserError(f"{WHAT} config: down_block_types and up_block_types are no layout of Stable Diffusion 1 or 2")
     return dict(
         widths=widths,
         # The published field of this name holds the number of heads, by an old mistake nobody can take back.
