@@ -1,12 +1,15 @@
-"""Training states through orbax: saved whole, restored whole, the newest first."""
+"""Training states and converted weights through orbax: saved whole, restored whole, onto whatever devices are there."""
 
 import contextlib
 import pathlib
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from flax.traverse_util import flatten_dict
 
-from difftrack_jax.typing import PyTree
+from difftrack_jax.errors import UserError
+from difftrack_jax.typing import Params, PyTree
 
 
 @contextlib.contextmanager
@@ -31,3 +34,55 @@ def restore_latest(mgr: ocp.CheckpointManager, like: PyTree) -> PyTree | None:
         return None
     abstract = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), like)
     return mgr.restore(step, args=ocp.args.StandardRestore(abstract))
+
+
+def save_params(folder: pathlib.Path, params: Params) -> None:
+    """Write weights, numpy's or jax's, into a new folder; it appears whole or not at all."""
+    with ocp.StandardCheckpointer() as writer:
+        writer.save(folder.resolve(), params)
+        writer.wait_until_finished()
+
+
+def restore_params(folder: pathlib.Path, like: PyTree, sharding: PyTree | None = None) -> Params:
+    """The weights of `save_params` in the shapes and dtypes of `like`, on any mesh.
+
+    sharding: one for all or a tree of them; None is the first device. Raises UserError when the folder holds none, or
+    others than these.
+    """
+    if sharding is None:
+        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    if isinstance(sharding, jax.sharding.Sharding):
+        sharding = jax.tree.map(lambda _: sharding, like)
+    target = jax.tree.map(lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), like, sharding)
+    return _restore(folder, target)
+
+
+def restore_numpy(folder: pathlib.Path, like: PyTree) -> Params:
+    """The same as numpy arrays."""
+    return _restore(folder, jax.tree.map(lambda a: np.broadcast_to(np.zeros((), a.dtype), a.shape), like))
+
+
+def _restore(folder, target):
+    if not folder.is_dir():
+        raise UserError(f"weights {folder}: no such folder")
+    with ocp.StandardCheckpointer() as reader:
+        _compare(folder, reader, target)
+        try:
+            return reader.restore(folder.resolve(), target)
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"weights {folder}: cannot be read ({' '.join(str(error).split())[:300]})") from error
+
+
+def _compare(folder, reader, target):
+    """Our own words for a difference, and before orbax has opened anything."""
+    stored = reader.metadata(folder.resolve()).item_metadata
+    if stored is None:
+        raise UserError(f"weights {folder}: is not a folder of converted weights, or is not whole")
+    stored = {name: leaf.shape for name, leaf in flatten_dict(stored.tree, sep="/").items()}
+    wanted = {name: leaf.shape for name, leaf in flatten_dict(target, sep="/").items()}
+    for name in sorted(stored.keys() | wanted.keys()):
+        have, want = stored.get(name), wanted.get(name)
+        if have is None or want is None:
+            raise UserError(f"weights {folder}: {name} is {'missing' if have is None else 'of no use to this network'}")
+        if tuple(have) != tuple(want):
+            raise UserError(f"weights {folder}: {name} is of shape {tuple(have)}, not {tuple(want)}")

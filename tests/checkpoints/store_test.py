@@ -1,5 +1,8 @@
 """A training state comes back exactly, of the same type, the newest first."""
 
+import os
+import subprocess
+import sys
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +12,7 @@ import optax
 import pytest
 
 from difftrack_jax.checkpoints import store
+from difftrack_jax.errors import UserError
 
 
 class State(NamedTuple):
@@ -53,3 +57,59 @@ def test_a_step_that_is_there_is_left_alone(tmp_path, state):
         mgr.wait_until_finished()
         restored = store.restore_latest(mgr, state)
     jax.tree.map(np.testing.assert_array_equal, restored, state)
+
+
+@pytest.fixture
+def params(rng):
+    return {"a": {"kernel": rng.standard_normal((8, 6)).astype(np.float16)}, "b": {"bias": np.ones(8, np.float16)}}
+
+
+def test_weights_come_back_in_the_dtype_that_is_asked_for(tmp_path, params):
+    store.save_params(tmp_path / "w", params)
+    for restore in (store.restore_params, store.restore_numpy):
+        for dtype in (np.float16, np.float32):
+            like = jax.eval_shape(lambda: jax.tree.map(lambda a: jnp.asarray(a, dtype), params))  # noqa: B023
+            got = restore(tmp_path / "w", like)
+            jax.tree.map(np.testing.assert_array_equal, got, params)
+            assert {a.dtype for a in jax.tree.leaves(got)} == {np.dtype(dtype)}
+
+
+def test_other_weights_than_asked_for_are_one_line(tmp_path, params):
+    store.save_params(tmp_path / "w", params)
+    wrong = {
+        "b/bias is of no use": {"a": params["a"]},
+        "c/bias is missing": {**params, "c": params["b"]},
+        r"b/bias is of shape \(8,\), not \(9,\)": {**params, "b": {"bias": np.ones(9, np.float16)}},
+    }
+    for message, like in wrong.items():
+        with pytest.raises(UserError, match=message):
+            store.restore_params(tmp_path / "w", like)
+    with pytest.raises(UserError, match="is not a folder of converted weights"):
+        store.restore_params(tmp_path, params)
+    with pytest.raises(UserError, match="no such folder"):
+        store.restore_params(tmp_path / "none", params)
+
+
+MESH = """
+import pathlib, sys
+import jax, numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from difftrack_jax.checkpoints import store
+from difftrack_jax.errors import UserError
+shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, np.float32)
+like = {"a": {"kernel": shape(8, 6)}, "b": {"bias": shape(8)}}
+mesh = Mesh(np.array(jax.devices()).reshape(4, 2), ("data", "model"))
+got = store.restore_params(pathlib.Path(sys.argv[1]), like, NamedSharding(mesh, PartitionSpec("model")))
+assert len(jax.devices()) == 8
+assert got["a"]["kernel"].addressable_shards[0].data.shape == (4, 6)
+store.save_params(pathlib.Path(sys.argv[2]), got)
+"""
+
+
+def test_weights_go_from_one_device_to_eight_and_back(tmp_path, params):
+    store.save_params(tmp_path / "one", params)
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", MESH, str(tmp_path / "one"), str(tmp_path / "eight")]
+    subprocess.run(command, env=environment, check=True)
+    got = store.restore_params(tmp_path / "eight", params)
+    jax.tree.map(np.testing.assert_array_equal, got, params)
