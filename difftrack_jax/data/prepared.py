@@ -16,7 +16,7 @@ from absl import logging
 
 from difftrack_jax.data.builders.base import Benchmark
 from difftrack_jax.data.frames import EncodedFrames, Frames, PathFrames, encode_png
-from difftrack_jax.data.records import Clip, Rows
+from difftrack_jax.data.records import Clip, Clips, Rows
 from difftrack_jax.errors import UserError
 
 try:
@@ -44,6 +44,17 @@ def prepare(kind: type[Benchmark], root: str | os.PathLike, data_dir: str | os.P
         was = built.info.metadata["root"]
         raise UserError(f"{built.data_dir}: was prepared from {was}, not from {home}; choose another data_dir")
     return built
+
+
+def read(folder: str | os.PathLike, split: str) -> Clips:
+    """The clips of a prepared folder (the one with dataset_info.json)."""
+    try:
+        built = tfds.builder_from_directory(str(folder))
+        source = built.as_data_source(split=tfds_split(split))
+    except (ValueError, KeyError, NotImplementedError) as error:
+        raise UserError(f"{folder}: has no split {split!r} that can be read ({error})") from error
+    root = built.info.metadata["root"]
+    return Clips(len(source), lambda index: decode(source[index], root))
 
 
 class _ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):

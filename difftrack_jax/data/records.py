@@ -6,7 +6,7 @@ frames count from 0; boxes are x0, y0, x1, y1 in pixels, where pixel i covers [i
 that official evaluators print the same digits before and after.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,6 +74,19 @@ class Clip(NamedTuple):
     detections: Rows
     captions: tuple[tuple[int, str], ...] = ()
     extra: tuple[str, ...] = ()
+
+
+class Clips(Sequence):
+    """Clips by index, each read when it is asked for."""
+
+    def __init__(self, length: int, read: Callable[[int], Clip]):
+        self._length, self._read = length, read
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Clip:
+        return self._read(index)
 
 
 def make_rows(frame: Any, **columns: Any) -> Rows:
