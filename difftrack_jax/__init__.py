@@ -17,13 +17,15 @@ _NAMES = {
     "Point": "difftrack_jax.tracking.indicators",
     "Segment": "difftrack_jax.tracking.indicators",
     "Tracker": "difftrack_jax.tracking.session",
+    "generate": "difftrack_jax.generation.generator",
+    "load_generator": "difftrack_jax.generation.generator",
     "load_tracker": "difftrack_jax.tracking.session",
     "track": "difftrack_jax.tracking.stream",
     "Prediction": "difftrack_jax.typing",
     "UserError": "difftrack_jax.errors",
 }
 _MODULES = (
-    "backbones", "checkpoints", "data", "diffusion", "errors", "metrics", "models", "ops", "runners",
+    "backbones", "checkpoints", "data", "diffusion", "errors", "generation", "metrics", "models", "ops", "runners",
     "tracking", "typing", "visualize",
 )  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]

@@ -19,7 +19,9 @@ def save(path: pathlib.Path, params: Params, variant: str, notes: dict[str, str]
     """Write parameters with the name of the network they belong to; the file appears whole or not at all."""
     flat = {name: np.asarray(value, np.float16) for name, value in flatten_dict(params, sep="/").items()}
     temporary = path.with_suffix(".partial")
-    save_file(flat, temporary, metadata={"variant": variant, "notes": json.dumps(notes or {})})
+    # One entry: safetensors writes several in an order that changes from run to run.
+    header = json.dumps({"variant": variant, "notes": notes or {}}, sort_keys=True)
+    save_file(dict(sorted(flat.items())), temporary, metadata={"difftrack_jax": header})
     temporary.replace(path)
 
 
@@ -29,13 +31,23 @@ def load(path: pathlib.Path) -> tuple[str, Params]:
         raise UserError(f"weights {path}: no such file")
     try:
         with safe_open(path, "np") as file:
-            variant = (file.metadata() or {}).get("variant")
+            metadata = file.metadata() or {}
+            variant = json.loads(metadata.get("difftrack_jax", "{}")).get("variant") or metadata.get("variant")
             flat = {name: jnp.asarray(file.get_tensor(name), jnp.float32) for name in file.keys()}  # noqa: SIM118
     except Exception as error:
         raise UserError(f"weights {path}: not a readable safetensors file ({error})") from error
     if variant is None:
         raise UserError(f"weights {path}: no network variant in its header; convert it first (configs/convert)")
     return variant, unflatten_dict(flat, sep="/")
+
+
+def notes(path: pathlib.Path) -> dict[str, str]:
+    """What `save` was told of a file of ours, which `load` has read before."""
+    with safe_open(path, "np") as file:
+        metadata = file.metadata() or {}
+    if "difftrack_jax" in metadata:
+        return json.loads(metadata["difftrack_jax"]).get("notes", {})
+    return json.loads(metadata.get("notes", "{}"))
 
 
 def bundled(name: str) -> pathlib.Path:

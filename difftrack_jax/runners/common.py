@@ -31,6 +31,7 @@ _FREE = {
 _OURS = (
     CONFIG, ".*.partial*", "tracks.json", "tracks.partial.jsonl", "tracks.txt", "overlay.mp4", "masks",
     "state", "summary.json", "checkpoints", "metrics.jsonl", "tensorboard", "weights.safetensors",
+    "video_*.mp4", "frames", "tracklets.json",
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from difftrack_jax.data import tracklet_clips
 from difftrack_jax.diffusion import schedules
 from difftrack_jax.errors import UserError
 from difftrack_jax.generation import objectives
-from difftrack_jax.generation.generator import PATCH, Network, pixel_latents, settings
+from difftrack_jax.generation.network import PATCH, Network, pixel_latents, settings
 from difftrack_jax.runners.objective import Objective
 from difftrack_jax.typing import Array, Params
 
@@ -51,6 +51,7 @@ def objective_from(config: ml_collections.ConfigDict) -> Objective:
     score = jax.jit(lambda params: measure(params, jax.random.key(config.seed + 2), held_out, sober, False)[1])
     init, prepare = functools.partial(_fresh, network, config), functools.partial(_fill, config.init_from)
     notes = {"unet": config.unet.to_json(), "rule": config.rule.to_json(), "schedule": config.schedule}
+    notes |= {"size": str(config.size)}
     return Objective(init, loss, score, make_optimizer(config), prepare=prepare, notes=notes)
 
 
