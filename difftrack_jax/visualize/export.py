@@ -1,4 +1,5 @@
-"""Tracks on disk: tracks.json and MOT text, written so that a kill at any moment leaves nothing false behind.
+"""Tracks on disk: tracks.json and MOT text, written so that a kill at any moment leaves nothing false behind; and
+`to_rows`, from which `data.formats` writes what every benchmark's server takes.
 
 While a video runs, `TrackWriter` appends one line a frame to `tracks.partial.jsonl`; a torn last line is all
 that a kill can cost. `finish` assembles `tracks.json` beside it and moves it into place. Numbers are rounded
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from difftrack_jax.data.formats import mot, rle
+from difftrack_jax.data.records import Rows, concatenate, make_rows
 from difftrack_jax.errors import UserError
 from difftrack_jax.typing import Prediction
 from difftrack_jax.visualize.files import atomic_write, disk_errors
@@ -31,6 +34,7 @@ __all__ = [
     "decode_segment",
     "encode_segment",
     "read_tracks",
+    "to_rows",
     "write_masks",
     "write_mot",
 ]
@@ -162,9 +166,43 @@ def write_mot(path: str | os.PathLike, predictions: Iterable[Prediction]) -> Non
     """frame,id,left,top,width,height,score,-1,-1,-1 with frames and pixels from 1; visible boxes only."""
     with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         for prediction in predictions:
-            rows = zip(prediction.id, prediction.kind, prediction.box, prediction.visible, prediction.score)
-            for target, kind, box, visible, score in rows:
-                if visible and kind != "point" and np.isfinite(box).all():
-                    x0, y0, x1, y1 = (float(side) for side in box)
-                    place = f"{x0 + 1:.2f},{y0 + 1:.2f},{x1 - x0:.2f},{y1 - y0:.2f}"
-                    file.write(f"{prediction.frame + 1},{int(target)},{place},{float(score):.4f},-1,-1,-1\n")
+            rows = to_rows([prediction])
+            file.writelines(mot.result_lines(rows.take(np.array([k != "point" for k in prediction.kind], bool))))
+
+
+def to_rows(predictions: Iterable[Prediction]) -> Rows:
+    """Predictions as rows, which every official format of `data.formats` can write.
+
+    A point is the one keypoint of its row; joints keep their visibility. Targets that cannot be seen stay in, as such.
+    """
+    parts = [_rows(prediction) for prediction in predictions]
+    joints = max((part.keypoints.shape[1] for part in parts), default=0)
+    return concatenate(part._replace(keypoints=_padded(part.keypoints, joints)) for part in parts)
+
+
+def _rows(prediction: Prediction) -> Rows:
+    n = len(prediction.id)
+    poses = [_keypoints(prediction, row) for row in range(n)]
+    joints = max((len(pose) for pose in poses), default=0)
+    return make_rows(
+        np.full(n, prediction.frame),
+        id=prediction.id,
+        box=np.asarray(prediction.box, np.float64).reshape(n, 4),
+        score=prediction.score,
+        visible=prediction.visible,
+        segment=["" if mask is None else rle.encode(mask) for mask in prediction.segment],
+        keypoints=np.stack([_padded(pose, joints) for pose in poses]) if n else np.zeros((0, 0, 3)),
+    )
+
+
+def _keypoints(prediction: Prediction, row: int) -> np.ndarray:
+    if prediction.pose[row] is not None:
+        return np.asarray(prediction.pose[row], np.float64)
+    if prediction.kind[row] != "point":
+        return np.zeros((0, 3))
+    return np.array([[*prediction.point[row], prediction.visible[row]]], np.float64)
+
+
+def _padded(keypoints: np.ndarray, joints: int) -> np.ndarray:
+    missing = joints - keypoints.shape[-2]
+    return np.pad(keypoints, [(0, 0)] * (keypoints.ndim - 2) + [(0, missing), (0, 0)]) if missing else keypoints

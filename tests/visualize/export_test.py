@@ -234,3 +234,25 @@ def test_a_disk_that_cannot_be_written_is_named(tmp_path, predictions):
         export.TrackWriter(tmp_path / "file", VIDEO).append(predictions[0])
     with pytest.raises(UserError, match=r"tracks\.txt: cannot be written"):
         export.write_mot(tmp_path / "file" / "tracks.txt", predictions)
+
+
+def test_rows_of_predictions_fit_every_format(tmp_path, predictions):
+    from difftrack_jax.data.formats import davis, kitti, mots, rle
+
+    rows = export.to_rows(predictions)
+    assert rows.count == 6 * len(KINDS)
+    assert rows.frame.tolist() == np.repeat(np.arange(6), len(KINDS)).tolist()
+    np.testing.assert_array_equal(rows.box[:5], predictions[0].box)
+    np.testing.assert_array_equal(rle.decode(rows.segment[2], (10, 12)), predictions[0].segment[2])
+    np.testing.assert_array_equal(rows.keypoints[0, 0], [*predictions[0].point[0], 1])  # a point
+    np.testing.assert_array_equal(rows.keypoints[3], predictions[0].pose[3])
+    assert not rows.keypoints[1].any()  # a box
+    assert rows.visible[6 * 1].tolist() is False  # as predicted in frame 1
+    typed = rows._replace(category=np.full(rows.count, 2, np.int32))
+    kitti.write(tmp_path / "a.txt", typed)
+    assert kitti.read(tmp_path / "a.txt").count == rows.visible.sum()
+    mots.write(tmp_path / "b.txt", typed, (10, 12), first=1)
+    assert mots.read(tmp_path / "b.txt", 1)[0].segment.tolist() == [c for c in rows.segment if c]
+    davis.write(tmp_path, rows, ["00000"], (10, 12))
+    assert set(davis.read([tmp_path / "00000.png"]).id) == {3}
+    assert export.to_rows([]).count == 0
