@@ -62,5 +62,6 @@ LAYERS = {
         copies=4,
         settings={"": dict(size=256), "label_propagation": _dift(0.1, 10)},
     ),
+    "tiny_adm": Layers(("output_blocks_0_1", "output_blocks_1_1"), "output_blocks_0", 51.0, "noise", copies=2),
     "sd": _SD,
 }

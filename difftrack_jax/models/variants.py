@@ -47,6 +47,17 @@ ADM = {
         rotary=True,
         null_key=True,
     ),
+    # The published layout, whole, at the size of a test.
+    "tiny_adm": dict(
+        model_channels=32,
+        out_channels=6,
+        num_res_blocks=1,
+        attention_resolutions=(2, 4),
+        channel_mult=(1, 1, 2),
+        num_head_channels=16,
+        resblock_updown=True,
+        use_scale_shift_norm=True,
+    ),
 }
 
 UNET2D = {

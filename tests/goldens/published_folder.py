@@ -1,0 +1,31 @@
+"""Published models in small: the layouts of their files and folders, whole, with weights from a formula."""
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from difftrack_jax.backbones.published import PARTS
+from difftrack_jax.models import variants
+
+from . import record_reference
+
+formula = record_reference.formula
+
+
+def adm(variant: str) -> dict[str, np.ndarray]:
+    """A state dict of guided-diffusion."""
+    part = PARTS["adm"]
+    like = part.shapes(part.build(**variants.ADM[variant]))
+    shapes = {}
+    for name, leaf in flatten_dict(like, sep="/").items():
+        shape, (*path, kind) = leaf.shape, name.split("/")
+        if kind == "kernel":
+            shape = (shape[1], shape[0], 1) if "qkv" in name or "proj_out" in name else shape[::-1]
+            shape = (shape[0], shape[1], *leaf.shape[:2]) if len(leaf.shape) == 4 else shape
+        shapes[".".join([*map(_dotted, path), "bias" if kind == "bias" else "weight"])] = shape
+    return formula.state(shapes)
+
+
+def _dotted(name: str) -> str:
+    """output_blocks_7_1 -> output_blocks.7.1"""
+    words = name.split("_")
+    return "_".join(w for w in words if not w.isdigit()) + "".join(f".{w}" for w in words if w.isdigit())
