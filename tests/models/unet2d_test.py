@@ -96,85 +96,86 @@ def test_published_sizes_have_the_published_number_of_parameters(name, count):
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes(UNet2D(**variants.UNET2D[name])))) == count
 
 
-@pytest.fixture
-def tiny(weights, rng):
+class Tiny:
     """A network of ours with random weights, and a pair of latents of a size that is odd on the way down."""
-    net = UNet2D(**variants.UNET2D["tiny_sd"])
-    z = jnp.asarray(rng.standard_normal((2, 5, 7, 4)), jnp.float32)
-    text = jnp.asarray(rng.standard_normal((2, 5, 24)), jnp.float32)
-    inputs = z, jnp.array([3.0, 700.0]), text
-    return net, weights(net, *inputs), inputs
+
+    def __init__(self, weights, rng):
+        self.net = UNet2D(**variants.UNET2D["tiny_sd"])
+        z, text = rng.standard_normal((2, 5, 7, 4)), rng.standard_normal((2, 5, 24))
+        self.inputs = jnp.asarray(z, jnp.float32), jnp.array([3.0, 700.0]), jnp.asarray(text, jnp.float32)
+        self.params = weights(self.net, *self.inputs)
+        self.run = jitted(self.net, self.params)
+        self.looking = jitted(self.net, self.params, mutable=["attention"])
+        self.plain = self.run(*self.inputs)
+        collections = ["attention", "references", "features"]
+        self.asked, self.side = jitted(self.net, self.params, mutable=collections)(*self.inputs)
+        self.references = by_name(self.side["references"], "own")
 
 
 def jitted(net, params, **options):
     return jax.jit(lambda *inputs: net.apply({"params": params}, *inputs, **options))
 
 
+made = {}
+
+
+@pytest.fixture
+def tiny(weights, rng) -> Tiny:
+    if not made:
+        made["tiny"] = Tiny(weights, rng)
+    return made["tiny"]
+
+
 def test_output_has_the_place_of_the_input_at_any_size_and_type(tiny):
-    net, params, (_, t, text) = tiny
-    for dtype, size in [(jnp.float32, (5, 13)), (jnp.bfloat16, (8, 8)), (jnp.bfloat16, (1, 3))]:
-        z = jnp.zeros((2, *size, 4))
-        out = jax.eval_shape(lambda: net.clone(dtype=dtype).apply({"params": params}, z, t, text))  # noqa: B023
+    _, t, text = tiny.inputs
+    for dtype, size in [(jnp.float32, (5, 13)), (jnp.bfloat16, (1, 3))]:
+        z, net = jnp.zeros((2, *size, 4)), tiny.net.clone(dtype=dtype)
+        out = jax.eval_shape(jitted(net, tiny.params), z, t, text)
         assert out.shape == z.shape
         assert out.dtype == jnp.float32
 
 
 def test_half_precision_is_near_full_precision(tiny):
-    net, params, inputs = tiny
-    full, half = jitted(net, params)(*inputs), jitted(net.clone(dtype=jnp.bfloat16), params)(*inputs)
-    close(half, np.asarray(full), 0.1)
+    half = jitted(tiny.net.clone(dtype=jnp.bfloat16), tiny.params)(*tiny.inputs)
+    close(half, np.asarray(tiny.plain), 0.1)
 
 
 def test_asking_for_everything_does_not_change_the_output(tiny):
-    net, params, inputs = tiny
-    asked, side = jitted(net, params, mutable=["attention", "references", "features"])(*inputs)
-    np.testing.assert_allclose(asked, jitted(net, params)(*inputs), atol=1e-4)
-    maps, tokens = by_name(side["attention"], "maps"), by_name(side["attention"], "tokens")
-    assert maps.keys() == by_name(side["references"], "own").keys()
+    np.testing.assert_allclose(tiny.asked, tiny.plain, atol=1e-4)
+    maps, tokens = by_name(tiny.side["attention"], "maps"), by_name(tiny.side["attention"], "tokens")
+    assert maps.keys() == tiny.references.keys()
     assert {name.replace("attn1", "attn2") for name in maps} == tokens.keys()
     for rows in [m.self_ for m in maps.values()] + list(tokens.values()):
         np.testing.assert_allclose(rows.sum(-1), 1.0, atol=1e-5)
 
 
 def test_a_frames_own_references_give_its_own_output_and_anothers_do_not(tiny):
-    net, params, inputs = tiny
-    alone, side = jitted(net, params, mutable=["references"])(*inputs)
-    references = by_name(side["references"], "own")
-
-    def run(references):
-        return jitted(net, params, mutable=["attention"])(*inputs, None, references)
-
-    again, side = run(references)
-    np.testing.assert_allclose(again, alone, atol=1e-4)
-    # The first layer has seen nothing of the references yet: looking at its own frame it looks at itself.
-    maps = by_name(side["attention"], "maps")["down_blocks_0/attentions_0/transformer_blocks_0/attn1"]
-    np.testing.assert_allclose(maps.cross, maps.self_, atol=1e-6)
-    other, _ = run(jax.tree.map(lambda a: a[::-1], references))
-    assert jnp.abs(other - alone).max() > 1e-2
+    again, side = tiny.looking(*tiny.inputs, None, tiny.references)
+    np.testing.assert_allclose(again, tiny.plain, atol=1e-4)
+    # Looking at its own frame a layer looks at itself.
+    maps = by_name(side["attention"], "maps")[f"{LAYER}/attn1"]
+    np.testing.assert_allclose(maps.cross, maps.self_, atol=1e-5)
+    other, _ = tiny.looking(*tiny.inputs, None, jax.tree.map(lambda a: a[::-1], tiny.references))
+    assert jnp.abs(other - tiny.plain).max() > 1e-2
 
 
 def test_references_may_be_given_for_some_layers_only(tiny):
-    net, params, inputs = tiny
-    _, side = jitted(net, params, mutable=["references"])(*inputs)
-    name = f"{LAYER}/attn1"
-    some = {name: by_name(side["references"], "own")[name]}
-    _, side = jitted(net, params, mutable=["attention"])(*inputs, None, some)
-    assert [key for key, maps in by_name(side["attention"], "maps").items() if maps.cross is not None] == [name]
+    some = {f"{LAYER}/attn1": tiny.references[f"{LAYER}/attn1"]}
+    side = jax.eval_shape(tiny.looking, *tiny.inputs, None, some)[1]
+    maps = by_name(side["attention"], "maps")
+    assert [name for name, rows in maps.items() if rows.cross is not None] == list(some)
 
 
 def test_the_batch_does_not_mix(tiny):
-    net, params, inputs = tiny
-    run = jitted(net, params)
-    swapped = run(*(x[::-1] for x in inputs))
-    np.testing.assert_allclose(run(*inputs)[1], swapped[0], atol=1e-5)
+    swapped = tiny.run(*(x[::-1] for x in tiny.inputs))
+    np.testing.assert_allclose(tiny.plain[1], swapped[0], atol=1e-5)
 
 
 def test_rematerialising_does_not_change_the_parameters(tiny):
-    net, _, _ = tiny
-    assert shapes(net.clone(remat=True)) == shapes(net)
+    assert shapes(tiny.net.clone(remat=True)) == shapes(tiny.net)
 
 
 def test_a_network_that_starts_at_zero_returns_zeros(tiny):
-    net, _, inputs = tiny
-    start = jax.jit(lambda key: net.init(key, *inputs)["params"]["conv_out"])(jax.random.key(0))
+    """The last convolution starts at zero; its parameters are made alone, for making all is slow."""
+    start = jax.jit(lambda key: tiny.net.init(key, *tiny.inputs)["params"]["conv_out"])(jax.random.key(0))
     assert not any(leaf.any() for leaf in jax.tree.leaves(start))
