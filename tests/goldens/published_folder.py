@@ -1,5 +1,8 @@
 """Published models in small: the layouts of their files and folders, whole, with weights from a formula."""
 
+import json
+import pathlib
+
 import numpy as np
 from flax.traverse_util import flatten_dict
 
@@ -29,3 +32,24 @@ def _dotted(name: str) -> str:
     """output_blocks_7_1 -> output_blocks.7.1"""
     words = name.split("_")
     return "_".join(w for w in words if not w.isdigit()) + "".join(f".{w}" for w in words if w.isdigit())
+
+
+BEGIN, END = 58, 59
+MERGES = ("c a", "ca r</w>", "r e", "re d</w>", "d o", "do g</w>")
+
+
+def vocabulary() -> dict[str, int]:
+    """A byte-pair vocabulary in CLIP's manner: letters, letters that end a word, a few merges, two marks."""
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *(merge.replace(" ", "") for merge in MERGES)]
+    return {word: i for i, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+
+
+def write_tokenizer(folder: pathlib.Path) -> None:
+    """vocab.json, merges.txt and the configs beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps(vocabulary()))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]))
+    marks = dict(bos_token="<|startoftext|>", eos_token="<|endoftext|>", unk_token="<|endoftext|>")
+    config = marks | dict(pad_token="<|endoftext|>", tokenizer_class="CLIPTokenizer", model_max_length=12)
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
