@@ -3,25 +3,21 @@
     python benchmarks/real_clips.py --data=FOLDER [--model=mini] [--only=boxes,masks,points] [--out=real_clips.json]
 
 FOLDER holds `otb/NAME/{img,groundtruth_rect.txt}`, `vot/NAME/{color,groundtruth.txt}`, `davis/...` (480p) and
-`badja/joint_annotations` in their official layouts. Scores: boxes, success AUC (mean over 21 thresholds of the share of
-frames with IoU above it, first frame counted); masks, mean J of the frames between the first and the last; points, the
-share of visible joints within 1, 2, 4, 8 and 16 pixels at 256 x 256, mean. One preset for all clips, nothing per clip.
+`badja/joint_annotations` in their official layouts. Scores and peers are those of scoring.py. One preset for all clips,
+nothing per clip.
 """
 
-import itertools
 import json
 import pathlib
 import platform
-import time
 
-import cv2
 import jax
 import numpy as np
 from absl import app, flags
 from PIL import Image
+from scoring import d_avg, flow_masks, flow_points, mean_j, ours, success, table, template_boxes
 
 from difftrack_jax.data.video import open_source
-from difftrack_jax.ops.boxes import iou
 from difftrack_jax.runners import compilation
 from difftrack_jax.tracking.indicators import Box, Point, Segment
 from difftrack_jax.tracking.session import load_tracker
@@ -72,77 +68,6 @@ def point_clip(root: pathlib.Path, name: str):
     visible = np.array([note["visibility"] for note in notes]).astype(bool)
     used = np.nonzero(visible[0])[0]
     return frames, [i - index[0] for i in index], joints[:, used], visible[:, used]
-
-
-def success(found, truth) -> float:
-    overlap = iou(np.asarray(found, float), np.asarray(truth, float))
-    return float(np.mean([(overlap > t).mean() for t in np.linspace(0, 1, 21)]))
-
-
-def mean_j(found, truth) -> float:
-    scores = []
-    for mask, true in list(zip(found, truth))[1:-1]:
-        union = (mask | true).sum()
-        scores.append((mask & true).sum() / union if union else 1.0)
-    return float(np.mean(scores))
-
-
-def d_avg(found, index, joints, visible, size) -> float:
-    hits = []
-    for a in range(1, len(index)):
-        error = np.linalg.norm((found[index[a]] - joints[a]) * [256 / size[1], 256 / size[0]], axis=1)[visible[a]]
-        hits.append(np.stack([error < t for t in (1, 2, 4, 8, 16)], axis=-1))
-    return float(np.concatenate(hits).mean())
-
-
-def ours(tracker, frames, targets):
-    """Predictions of every frame, and seconds a frame after the two that compile."""
-    session = tracker.init(frames[0], targets)
-    out = [tracker.predict(session)]
-    session, prediction = tracker.step(session, frames[1])
-    out.append(prediction)
-    begun = time.perf_counter()
-    for frame in frames[2:]:
-        session, prediction = tracker.step(session, frame)
-        out.append(prediction)
-    return out, (time.perf_counter() - begun) / max(len(frames) - 2, 1)
-
-
-def template_boxes(frames, box):
-    """Best normalised correlation of the first frame's box, over the whole frame."""
-    x0, y0, x1, y1 = (round(v) for v in box)
-    patch = frames[0][max(y0, 0) : y1, max(x0, 0) : x1]
-    found = [box]
-    for frame in frames[1:]:
-        _, _, _, (x, y) = cv2.minMaxLoc(cv2.matchTemplate(frame, patch, cv2.TM_CCOEFF_NORMED))
-        found.append((x, y, x + patch.shape[1], y + patch.shape[0]))
-    return found
-
-
-def flow_masks(frames, mask):
-    """The first mask warped from frame to frame by DIS optical flow."""
-    flow, grey = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM), [_grey(f) for f in frames]
-    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]].astype(np.float32)
-    found, soft = [mask], mask.astype(np.float32)
-    for before, after in itertools.pairwise(grey):
-        back = flow.calc(after, before, None)
-        soft = cv2.remap(soft, x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR)
-        found.append(soft > 0.5)
-    return found
-
-
-def flow_points(frames, points):
-    """Pyramidal Lucas-Kanade from frame to frame."""
-    grey, at = [_grey(f) for f in frames], np.asarray(points, np.float32)
-    found = [at]
-    for before, after in itertools.pairwise(grey):
-        at = cv2.calcOpticalFlowPyrLK(before, after, at[:, None], None, winSize=(21, 21), maxLevel=3)[0][:, 0]
-        found.append(at)
-    return found
-
-
-def _grey(frame):
-    return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
 
 
 def run_boxes(root, tracker):
@@ -196,16 +121,6 @@ PARTS = {
     "masks": ("mean J", run_masks),
     "points": ("d_avg", run_points),
 }
-
-
-def table(part: str, metric: str, rows: dict) -> str:
-    """Markdown: one line a clip, then the mean."""
-    names = list(next(iter(rows.values())))
-    mean = {name: float(np.mean([row[name] for row in rows.values()])) for name in names}
-    lines = [f"| {part}, {metric} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for clip, row in {**rows, "**mean**": mean}.items():
-        lines.append(f"| {clip} | {' | '.join(f'{row[name]:.3f}' for name in names)} |")
-    return "\n".join(lines)
 
 
 def main(_):

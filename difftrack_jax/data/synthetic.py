@@ -103,8 +103,13 @@ def _shake(key: Key[Array, ""], frame: Float[Array, "h w 3"], taps: int = 5) -> 
     )
     # What slides in from outside is black: the whole is renormalised by what a frame of ones would keep.
     ones = lambda share: jax.image.scale_and_translate(
-        jnp.ones((*frame.shape[:2], 1)), (*frame.shape[:2], 1), (0, 1), jnp.ones(2), share * direction,
-        method="linear", antialias=False,
+        jnp.ones((*frame.shape[:2], 1)),
+        (*frame.shape[:2], 1),
+        (0, 1),
+        jnp.ones(2),
+        share * direction,
+        method="linear",
+        antialias=False,
     )
     return sum(move(a) for a in at) / jnp.maximum(sum(ones(a) for a in at), 1.0)
 

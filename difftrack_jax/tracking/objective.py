@@ -105,8 +105,9 @@ def loss(
     targets_far = correspondence_targets(tail(source)[:, :1], tail(seen)[:, :1], grid)
     cell_near, cell_far = (1 - alpha_near)[:, None] * head(weight), (1 - alpha_far)[:, None] * tail(weight)
     entropy = lambda n: (
-        _entropy(maps_near[n], targets_near, cell_near) + _entropy(maps_far[n], targets_far, cell_far)
-    ) / (jnp.sum(cell_near) + jnp.sum(cell_far))
+        (_entropy(maps_near[n], targets_near, cell_near) + _entropy(maps_far[n], targets_far, cell_far))
+        / (jnp.sum(cell_near) + jnp.sum(cell_far))
+    )
     entropies = {n: entropy(n) for n in (*capture, *coarse)}
     fine = sum(entropies[n] for n in capture) / len(capture)
     rough = sum(entropies[n] for n in coarse) / max(len(coarse), 1)

@@ -4,8 +4,12 @@
 """
 
 import dataclasses
-from typing import Literal
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
 
+from difftrack_jax.errors import UserError
 from difftrack_jax.tracking.attention_maps import Propagation
 
 
@@ -78,3 +82,51 @@ PRESETS = {
         trainable="all",
     ),
 }
+
+
+def preset_named(name: str) -> Settings:
+    """Raises UserError for a preset that is not known."""
+    if name not in PRESETS:
+        raise UserError(f"preset {name!r}: known presets are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def check(given: Mapping[str, Any], preset: Settings) -> dict[str, Any]:
+    """The given settings in their own types. Raises UserError for a name or a value that is not known."""
+    fields = {field.name: field.type for field in dataclasses.fields(Settings)}
+    for name in given:
+        if name not in fields:
+            raise UserError(f"tracker.{name}: no such setting; there are {', '.join(fields)}")
+    typed = {name: _typed(name, value, fields[name]) for name, value in given.items()}
+    try:
+        dataclasses.replace(preset, **typed)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"tracker: {error}") from error
+    return typed
+
+
+def _typed(name, value, annotation):
+    kind, choices, optional = kind_of(annotation)
+    if choices:
+        if value not in choices:
+            raise UserError(f"{name} {value!r}: known are {', '.join(map(str, choices))}")
+        return value
+    if optional and (value is None or value == 0):
+        return None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is float and number:
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and not number):
+        raise UserError(f"tracker.{name} {value!r}: must be of type {kind.__name__}")
+    return value
+
+
+def kind_of(annotation: Any) -> tuple[type, tuple, bool]:
+    """The plain type of a field, its choices if it has any, and whether it may be None."""
+    if typing.get_origin(annotation) is typing.Literal:
+        choices = typing.get_args(annotation)
+        return type(choices[0]), choices, False
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        inner = next(a for a in typing.get_args(annotation) if a is not type(None))
+        return *kind_of(inner)[:2], True
+    return typing.get_origin(annotation) or annotation, (), False

@@ -35,6 +35,12 @@ def test_a_second_trip_changes_nothing(tmp_path, params):
     jax.tree.map(np.testing.assert_array_equal, twice, once)
 
 
+def test_the_same_weights_make_the_same_bytes(tmp_path, params):
+    for name in ("one", "two"):
+        bundled.save(tmp_path / name, params, "tiny", {"steps": "5", "recipe": "a", "hardware": "b"})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
 def test_nothing_but_the_file_is_left_behind(tmp_path, params):
     bundled.save(tmp_path / "w.safetensors", params, "tiny")
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]

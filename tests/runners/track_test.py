@@ -23,6 +23,7 @@ from difftrack_jax.checkpoints import bundled, session_state
 from difftrack_jax.models import variants
 from difftrack_jax.models.unet_adm import UNetADM
 from difftrack_jax.runners import overrides, track
+from difftrack_jax.tracking import settings
 from difftrack_jax.visualize.video import VideoWriter
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -223,8 +224,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(things, tmp_path, capfd, case)
 
 
 def test_settings_are_known_by_name_and_type():
-    preset = overrides.PRESETS["fast"]
-    assert overrides.check({"top_k": 0, "context": 2, "window": "frame"}, preset) == {
+    preset = settings.PRESETS["fast"]
+    assert settings.check({"top_k": 0, "context": 2, "window": "frame"}, preset) == {
         "top_k": None,
         "context": 2.0,
         "window": "frame",
@@ -232,4 +233,4 @@ def test_settings_are_known_by_name_and_type():
     assert overrides.changes(load_recipe(RECIPE).get_config()) == {}
     for bad in ({"speed": 1}, {"size": 2.5}, {"window": "door"}, {"steps": True}, {"interval": "all"}):
         with pytest.raises(dt.UserError):
-            overrides.check(bad, preset)
+            settings.check(bad, preset)
