@@ -105,3 +105,15 @@ UNET3D = {
         coordinates=True,
     ),
 }
+
+VAE = {
+    "sd": dict(widths=(128, 256, 512, 512)),  # Stable Diffusion 1 and 2, and GLIGEN: a stride of 8
+    "tiny_sd": dict(widths=(8, 16), layers=1, groups=4),  # a stride of 2
+}
+
+CLIP_TEXT = {
+    "clip_l": dict(width=768, layers=12, heads=12, activation="quick_gelu"),  # Stable Diffusion 1, GLIGEN
+    # Stable Diffusion 2 reads OpenCLIP ViT-H/14 before its last layer, which its published folders leave out.
+    "openclip_h": dict(width=1024, layers=23, heads=16, activation="gelu"),
+    "tiny": dict(width=24, layers=2, heads=2, activation="quick_gelu"),
+}

@@ -8,6 +8,6 @@
 which gives each part its diffusers names.
 """
 
-from difftrack_jax.checkpoints.tables import unet2d
+from difftrack_jax.checkpoints.tables import adm, clip_text, unet2d, vae
 
-__all__ = ["unet2d"]
+__all__ = ["adm", "clip_text", "unet2d", "vae"]
