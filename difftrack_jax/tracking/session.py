@@ -1,4 +1,5 @@
-"""The tracker for people: numpy frames in, `Prediction`s out, ids that are never reused, slots that grow by doubling.
+"""The tracker for people: numpy frames in, `Prediction`s out, ids that are never reused, slots that
+grow by doubling.
 
     tracker = load_tracker("mini")
     state = tracker.init(frame, [Box(10, 20, 80, 60), Point(5, 9)])
@@ -21,7 +22,8 @@ from difftrack_jax.errors import UserError
 from difftrack_jax.ops import windows
 from difftrack_jax.tracking import tracker as pure
 from difftrack_jax.tracking.indicators import KINDS, SEGMENT, Point, Segment, Target, Targets, boxes, describe
-from difftrack_jax.tracking.settings import PRESETS, Settings
+from difftrack_jax.tracking.settings import Settings, preset_named
+from difftrack_jax.tracking.settings import check as check_settings
 from difftrack_jax.typing import HostFrame, Prediction
 
 MASK_SIDE = 64  # cells along a side of a segment's mask grid
@@ -49,7 +51,7 @@ class Tracker:
         """Start on a frame, with at least one target in it. Raises UserError for a target that is not in the frame."""
         if not targets:
             raise UserError("targets: none given; name at least one, such as box:10,20,80,60")
-        slots = 1 << (len(targets) - 1).bit_length()
+        slots = capacity(len(targets))
         rows = [self._target(frame, target) for target in targets]
         empty = pure.empty_targets(slots, MASK_SIDE)
         filled = jax.tree.map(lambda e, *r: e.at[: len(r)].set(jnp.stack(r)), empty, *rows)
@@ -153,6 +155,12 @@ class Tracker:
         return jax.tree.map(jnp.asarray, row)
 
 
+def capacity(targets: int) -> int:
+    """Slots for a number of targets: powers of two and the numbers halfway, so that few sizes are ever compiled."""
+    power = 1 << (targets - 1).bit_length()
+    return 3 * power // 4 if power >= 4 and targets <= 3 * power // 4 else power
+
+
 def check(target: Target, width: int, height: int) -> None:
     """Raise UserError unless the target lies in a frame of the given size."""
     if isinstance(target, Segment):
@@ -179,10 +187,10 @@ def load_tracker(model: str = "mini", preset: str = "fast", seed: int = 0, **cha
     """A tracker from a bundled network or a weight file, under a preset ("fast" or "paper") with any setting
     changed.
     """
-    if preset not in PRESETS:
-        raise UserError(f"preset {preset!r}: known presets are {', '.join(PRESETS)}")
+    start = preset_named(preset)
+    typed = check_settings(changes, start)
     backbone = load_backbone(model)
-    return Tracker(backbone, settings_for(backbone, PRESETS[preset], changes), seed)
+    return Tracker(backbone, settings_for(backbone, start, typed), seed)
 
 
 def settings_for(backbone: Backbone, preset: Settings, changes: Mapping[str, Any]) -> Settings:
