@@ -176,7 +176,28 @@ def clip(name: str) -> tuple[dict, dict]:
     return {key: value.numpy() for key, value in outputs.items()}, shapes
 
 
+def dpm_inverse() -> tuple[dict, dict]:
+    """The inverse scheduler's states from clean data to noise, under a toy network."""
+    import torch
+    from diffusers import DPMSolverMultistepInverseScheduler
+
+    outputs = {}
+    for spacing, steps in [("linspace", 10), ("linspace", 25), ("leading", 10), ("leading", 25)]:
+        betas = dict(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
+        offset = dict(timestep_spacing=spacing, steps_offset=1 if spacing == "leading" else 0)
+        scheduler = DPMSolverMultistepInverseScheduler(**betas, **offset)
+        scheduler.set_timesteps(steps)
+        states = tensors(clean=(8,))
+        for t in scheduler.timesteps:
+            eps = 0.8 * torch.tanh(states[-1]) + 0.1 * torch.cos(t / 100)
+            states.append(scheduler.step(eps, t, states[-1]).prev_sample)
+        outputs[f"{spacing}{steps}/x"] = torch.stack(states).numpy()
+        outputs[f"{spacing}{steps}/timesteps"] = scheduler.timesteps.numpy()
+    return outputs, {}
+
+
 CASES = {
+    "dpm_inverse": dpm_inverse,
     "sd1": functools.partial(unet, "sd1"),
     "sd2": functools.partial(unet, "sd2"),
     "gated": functools.partial(unet, "gated"),
