@@ -21,6 +21,7 @@ RUNNERS = {name: f"difftrack_jax.runners.{name}" for name in ("track", "train", 
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE.py, or FILE.py:tiny for a laptop minute.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "For results, and resumed from; if absent, a new one in runs/.")
+_DISTRIBUTED = flags.DEFINE_string("distributed", "", "Join other processes: auto, or HOST:PORT,PROCESSES,INDEX.")
 _QUIET = flags.DEFINE_bool("quiet", False, "No progress, only results and errors.")
 
 
@@ -62,9 +63,15 @@ def _main(argv: list[str]) -> int:
         with config.unlocked():
             config.quiet = True
     _set_up_logging(config.get("quiet", False))
-    from difftrack_jax.runners import compilation  # imports jax, which a wrong flag need not wait for
+    # These import jax, which a wrong flag need not wait for.
+    from difftrack_jax.parallel import multihost
+    from difftrack_jax.runners import compilation
 
     compilation.use_cache()
+    try:
+        multihost.initialize(_DISTRIBUTED.value, _WORKDIR.value)
+    except UserError as error:
+        return _fail(str(error))
     return execute(config, _WORKDIR.value, pathlib.Path(_config_file(flags.FLAGS["config"].config_filename)).stem)
 
 
