@@ -2,6 +2,8 @@
 
     base        what that is
     pixel       ADM networks over frames
+    latent      Stable Diffusion's, over the latents of frames, with text
+    published   from published files and folders to networks of ours
     choices     one table: where each network is read, and how the tracker uses it
     loading     from a name, a path or an id on the Hub to a backbone
 
@@ -10,7 +12,18 @@ Adding one is writing one function that returns a `Backbone`.
 
 from difftrack_jax.backbones.base import Backbone, References, Seen, Words
 from difftrack_jax.backbones.choices import LAYERS, Layers
+from difftrack_jax.backbones.latent import latent_backbone
 from difftrack_jax.backbones.loading import load_backbone
 from difftrack_jax.backbones.pixel import pixel_backbone
 
-__all__ = ["LAYERS", "Backbone", "Layers", "References", "Seen", "Words", "load_backbone", "pixel_backbone"]
+__all__ = [
+    "LAYERS",
+    "Backbone",
+    "Layers",
+    "References",
+    "Seen",
+    "Words",
+    "latent_backbone",
+    "load_backbone",
+    "pixel_backbone",
+]

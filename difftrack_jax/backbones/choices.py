@@ -23,7 +23,7 @@ class Layers(NamedTuple):
     capture: tuple[str, ...]
     features: str
     time: float
-    prediction: Literal["offset", "noise", "velocity"]
+    prediction: Literal["offset", "noise", "velocity", "data"]
     copies: int = 0
     words: tuple[str, ...] = ()
     times: tuple[int, ...] = ()
@@ -63,5 +63,14 @@ LAYERS = {
         settings={"": dict(size=256), "label_propagation": _dift(0.1, 10)},
     ),
     "tiny_adm": Layers(("output_blocks_0_1", "output_blocks_1_1"), "output_blocks_0", 51.0, "noise", copies=2),
+    # Stable Diffusion, by the number of levels of its U-Net: 4 as published, 3 in tests.
     "sd": _SD,
+    "tiny_sd": _SD._replace(
+        capture=tuple(f"{block}/attn1" for block in _blocks(2, 2)),
+        features="up_blocks_1",
+        copies=2,
+        words=_blocks(1, 2),
+        settings={"": dict(size=64)},
+    ),
 }
+LATENT = {4: "sd", 3: "tiny_sd"}

@@ -20,9 +20,11 @@ import numpy as np
 from difftrack_jax.checkpoints import folders, rules, store, tables
 from difftrack_jax.checkpoints.tensors import Tensors, open_tensors
 from difftrack_jax.errors import UserError
-from difftrack_jax.models import unet2d, variants
+from difftrack_jax.models import clip_text, unet2d, vae, variants
+from difftrack_jax.models.clip_text import CLIPText
 from difftrack_jax.models.unet2d import UNet2D
 from difftrack_jax.models.unet_adm import UNetADM
+from difftrack_jax.models.vae import AutoencoderKL
 from difftrack_jax.typing import Params, PyTree
 
 FORMAT = "difftrack_jax/1"  # of our own folders, in their config.json
@@ -92,9 +94,15 @@ def _adm_shapes(net: UNetADM) -> PyTree:
     return jax.eval_shape(net.init, jax.random.key(0), image, jnp.zeros(1))["params"]
 
 
+def _part(build, shapes, table) -> Part:
+    return Part(build, table.fields, shapes, table.RULES, table.convert)
+
+
 PARTS = {
     "adm": Part(UNetADM, dict, _adm_shapes, rules.ADM, rules.from_torch_adm),
-    "unet": Part(UNet2D, tables.unet2d.fields, unet2d.shapes, tables.unet2d.RULES, tables.unet2d.convert),
+    "unet": _part(UNet2D, unet2d.shapes, tables.unet2d),
+    "vae": _part(AutoencoderKL, vae.shapes, tables.vae),
+    "text_encoder": _part(CLIPText, clip_text.shapes, tables.clip_text),
 }
 STABLE_DIFFUSION = ("unet", "vae", "text_encoder")
 

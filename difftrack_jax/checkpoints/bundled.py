@@ -17,7 +17,7 @@ ASSETS = pathlib.Path(__file__).resolve().parent.parent / "assets"
 
 def save(path: pathlib.Path, params: Params, variant: str, notes: dict[str, str] | None = None) -> None:
     """Write parameters with the name of the network they belong to; the file appears whole or not at all."""
-    flat = {name: np.asarray(value, np.float16) for name, value in flatten_dict(params, sep="/").items()}
+    flat = {name: np.asarray(value, np.float16, order="C") for name, value in flatten_dict(params, sep="/").items()}
     temporary = path.with_suffix(".partial")
     # One entry: safetensors writes several in an order that changes from run to run.
     header = json.dumps({"variant": variant, "notes": notes or {}}, sort_keys=True)

@@ -7,6 +7,7 @@
 transformers reads the files (extra `hub`); it needs no torch for that.
 """
 
+import os
 import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -29,6 +30,7 @@ def load_tokenizer(folder: str | pathlib.Path, length: int) -> Callable[[str], T
 
     The function returned raises UserError for a text of more tokens than fit.
     """
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # it warns that torch is absent
     try:
         from transformers import CLIPTokenizer
     except ImportError as error:

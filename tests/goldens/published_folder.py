@@ -5,13 +5,14 @@ import pathlib
 
 import numpy as np
 from flax.traverse_util import flatten_dict
+from safetensors.numpy import save_file
 
 from difftrack_jax.backbones.published import PARTS
 from difftrack_jax.models import variants
 
 from . import record_reference
 
-formula = record_reference.formula
+formula, FOLDER = record_reference.formula, record_reference.FOLDER
 
 
 def adm(variant: str) -> dict[str, np.ndarray]:
@@ -53,3 +54,34 @@ def write_tokenizer(folder: pathlib.Path) -> None:
     marks = dict(bos_token="<|startoftext|>", eos_token="<|endoftext|>", unk_token="<|endoftext|>")
     config = marks | dict(pad_token="<|endoftext|>", tokenizer_class="CLIPTokenizer", model_max_length=12)
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def shapes_of(case: str) -> dict[str, list[int]]:
+    return json.loads((FOLDER / "reference" / f"{case}.json").read_text())
+
+
+def write_stable_diffusion(folder: pathlib.Path, unet: str = "sd1", text: str = "clip_l") -> None:
+    """A whole diffusers folder: unet, vae, text_encoder, tokenizer, scheduler; networks of record_reference.py."""
+    files = {
+        "unet": (unet, "diffusion_pytorch_model.safetensors"),
+        "vae": ("vae", "diffusion_pytorch_model.safetensors"),
+        "text_encoder": (text, "model.safetensors"),
+    }
+    for part, (case, file) in files.items():
+        config = dict(record_reference.CONFIGS[case])
+        shapes = shapes_of(case)
+        if part == "text_encoder":
+            # The text's width is the one the U-Net reads.
+            width = record_reference.CONFIGS[unet]["cross_attention_dim"]
+            shapes = {
+                name: [width if n == config["hidden_size"] else n for n in sizes] for name, sizes in shapes.items()
+            }
+            config["hidden_size"] = width
+        (folder / part).mkdir(parents=True)
+        (folder / part / "config.json").write_text(json.dumps(config))
+        save_file(formula.state(shapes), folder / part / file)
+    write_tokenizer(folder / "tokenizer")
+    (folder / "scheduler").mkdir()
+    scheduler = dict(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, num_train_timesteps=1000)
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
