@@ -83,12 +83,12 @@ merge = base.concatenate
 def compute(state: State) -> Mapping[str, float]:
     """The names of the official tables, as fractions; averages over objects."""
     if not len(state.values):
-        return dict.fromkeys(_NAMES, float("nan"))
-    means = dict(zip(_NAMES[1:], state.values.mean(axis=0).tolist()))
+        return dict.fromkeys(NAMES, float("nan"))
+    means = dict(zip(NAMES[1:], state.values.mean(axis=0).tolist()))
     return {"J&F-Mean": (means["J-Mean"] + means["F-Mean"]) / 2, **means}
 
 
-_NAMES = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
+NAMES = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
 
 
 def summarise(j: Float[np.ndarray, "n s"], f: Float[np.ndarray, "n s"]) -> State:

@@ -22,6 +22,8 @@ from difftrack_jax.metrics import base
 from difftrack_jax.metrics.frames import EPS, Frame, Numbered, number
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)
+# As TrackEval's tables name them.
+LABELS = tuple(range(5, 100, 5))
 _ZEROS = np.zeros(len(ALPHAS))
 
 

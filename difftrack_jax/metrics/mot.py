@@ -9,6 +9,8 @@ from jaxtyping import Float
 from difftrack_jax.metrics import base, clear, hota, identity
 from difftrack_jax.metrics.frames import Frame, number
 
+LABELS = hota.LABELS
+
 
 class Counts(NamedTuple):
     """Detections and identities of predictions and ground truth."""

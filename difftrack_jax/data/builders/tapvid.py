@@ -59,6 +59,11 @@ class TapVid(Benchmark):
             )
         return make_clip(name, frames, tapvid.to_rows(tracks, frames.size))
 
+    def tracks(self, name: str) -> tapvid.Tracks:
+        """The annotation of one video alone, as stored."""
+        self.sequences(self.splits[0])
+        return tapvid.from_pickle(self._entries(self._where[name])[name], f"{self._where[name]}: {name}")[1]
+
     def _entries(self, file: pathlib.Path) -> dict[str, Any]:
         if self._loaded[0] != file:
             data = load_numpy_pickle(file)

@@ -92,6 +92,55 @@ def _regions(image: dict[str, Any], frame: int, size: tuple[int, int] | None) ->
     return make_rows(np.full(n, frame), segment=counts, box=rle.boxes_of(counts, size), ignore=np.ones(n), **shape)
 
 
+class Poses(NamedTuple):
+    """One image as evaluators see it, nothing rounded or drawn. joints: x, y, flag as written; score: of each joint,
+    `NO_SCORE` where a file has none; head: box x, y, w, h; regions: polygons to ignore.
+    """
+
+    image: int
+    labelled: bool
+    regions: tuple[Float[np.ndarray, "_ 2"], ...]
+    id: Int[np.ndarray, "n"]
+    joints: Float[np.ndarray, "n 17 3"]
+    score: Float[np.ndarray, "n 17"]
+    head: Float[np.ndarray, "n 4"]
+
+
+NO_SCORE = -9999.0  # less than any: what both official evaluators take
+
+
+def read_poses(path: str | os.PathLike) -> tuple[Poses, ...]:
+    """The images of one file in its order, those without anybody too."""
+    data = read_json(path, dict, ("images",))
+    people: dict[int, list[dict[str, Any]]] = {}
+    for index, image in enumerate(data["images"]):
+        with Entries(path, f"images[{index}]"):
+            people[image["id"]] = []
+    for index, entry in enumerate(data.get("annotations") or ()):
+        with Entries(path, f"annotations[{index}]"):
+            people[entry["image_id"]].append(entry)
+    out = []
+    for image in data["images"]:
+        with Entries(path, f"image {image['id']}"):
+            out.append(_poses(image, people[image["id"]]))
+    return tuple(out)
+
+
+def _poses(image: dict[str, Any], people: list[dict[str, Any]]) -> Poses:
+    n, joints = len(people), len(JOINTS)
+    table = lambda values, *shape: np.array(values, np.float64).reshape(n, *shape)
+    regions = zip(image.get("ignore_regions_x") or (), image.get("ignore_regions_y") or ())
+    return Poses(
+        image["id"],
+        bool(image.get("is_labeled", True)),
+        tuple(np.array(region, np.float64).T for region in regions),
+        np.array([entry["track_id"] for entry in people], np.int64),
+        table([entry["keypoints"] for entry in people], joints, 3),
+        table([entry.get("scores") or [NO_SCORE] * joints for entry in people], joints),
+        table([entry.get("bbox_head") or [np.nan] * 4 for entry in people], 4),
+    )
+
+
 def write(path: str | os.PathLike, rows: Rows, clip: Clip, files: Sequence[str]) -> None:
     """Results of a clip: visible rows, joints seen with a confidence above 0, and 0, 0, 0 for the rest."""
     rows = rows.take(rows.visible).ordered()

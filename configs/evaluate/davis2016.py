@@ -1,0 +1,22 @@
+"""Score results on DAVIS 2016: one object.
+
+    python -m difftrack_jax.main --config=configs/evaluate/davis2016.py \
+        --config.predictions=DIR --config.data_dir=DIR
+
+J and F with recall and decay; the first and last frame are not scored.
+
+    predictions  SEQ/00000.png, everything not 0 is the object
+    data_dir     the official folder, with Annotations/480p/SEQ/00000.png
+"""
+
+import ml_collections
+
+from difftrack_jax.runners import recipes
+
+
+def get_config(size: str = "") -> ml_collections.ConfigDict:
+    del size  # there is nothing to shrink
+    return recipes.evaluation(
+        benchmark="davis2016",
+        split="val",
+    )

@@ -1,0 +1,26 @@
+"""Score results on MOT17.
+
+    python -m difftrack_jax.main --config=configs/evaluate/mot17.py \
+        --config.predictions=DIR --config.data_dir=DIR
+
+Reports HOTA, CLEAR and identity as TrackEval does, all columns of its detailed file in per_sequence.csv. The three
+copies of a sequence (-DPM, -FRCNN, -SDP) have the same truth; the recipe takes one.
+
+    predictions  SEQ.txt or data/SEQ.txt in MOT format
+    data_dir     the official folder, or SEQ/{gt/gt.txt, seqinfo.ini}
+"""
+
+import ml_collections
+
+from difftrack_jax.runners import recipes
+
+
+def get_config(size: str = "") -> ml_collections.ConfigDict:
+    del size  # there is nothing to shrink
+    return recipes.evaluation(
+        benchmark="mot17",
+        split="train",
+        sequences="*-FRCNN",  # one of three copies
+        distractors="MOT17",  # whose distractors are taken out first; MOT15 knows none
+        threshold=0.5,  # of CLEAR and identity
+    )

@@ -1,0 +1,61 @@
+"""What the recipes of all benchmarks have in common; each says only what is its own (configs/track/*.py)."""
+
+from typing import Any
+
+import ml_collections
+
+from difftrack_jax.runners import overrides
+
+
+def benchmark(size: str, **own: Any) -> ml_collections.ConfigDict:
+    """A recipe that tracks a benchmark. size: "tiny" tries it out in a minute, on one sequence."""
+    tiny = size == "tiny"
+    config = ml_collections.ConfigDict(
+        dict(
+            task="track",
+            benchmark="",  # a name in difftrack_jax/data/registry.py
+            submission="",  # the official format, of difftrack_jax/runners/submissions.py
+            split="",  # the benchmark's own names
+            data_dir="",  # the official folder, as its archive unpacks
+            sequences="",  # "a,b" or patterns "MOT17-*-FRCNN"; empty takes all
+            limit=1 if tiny else 0,  # only the first so many of them; 0 is all
+            births="first",  # first | appearance | detections | text, see difftrack_jax/runners/births.py
+            detections="",  # a folder of SEQUENCE.txt in MOT format, instead of the public ones
+            queries="strided",  # of TAP-Vid: first | strided
+            resolution=(256, 256),  # of TAP-Vid: frames are resized to width, height; (0, 0) is another category
+            slots=16,  # targets that share a pass; a step compiles once for each number of them
+            max_frames=6 if tiny else 0,  # then targets stand still, which is no result; 0 tracks them all
+            model="mini",
+            process="",
+            operator="",
+            preset="fast",
+            seed=0,
+            tracker=overrides.empty(),
+            quiet=False,
+            overwrite=False,
+        )
+    )
+    config.update(own)
+    if tiny:
+        config.tracker.size = 128  # pixels of a search window: a quarter of the work
+    return config
+
+
+def evaluation(**own: Any) -> ml_collections.ConfigDict:
+    """A recipe that scores stored predictions (configs/evaluate/*.py)."""
+    config = ml_collections.ConfigDict(
+        dict(
+            task="evaluate",
+            benchmark="",  # a name in difftrack_jax/runners/scoring
+            predictions="",  # a folder in the official submission format
+            data_dir="",  # the official folder, or one with nothing but annotations
+            split="",  # the benchmark's own names
+            sequences="",  # "a,b" or patterns; empty takes all that have annotations
+            annotation="",  # where a sequence's truth lies under data_dir, if not where the benchmark has it
+            prediction="",  # the same under predictions
+            quiet=False,
+            overwrite=False,
+        )
+    )
+    config.update(own)
+    return config
