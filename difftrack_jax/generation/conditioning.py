@@ -41,8 +41,3 @@ def without(conditions: Conditions, text: Array, boxes: Array) -> Conditions:
     tracklets = conditions.tracklets
     valid = jnp.where(boxes[:, None, None], 0.0, tracklets.valid)
     return conditions._replace(text=states, tracklets=tracklets._replace(valid=valid))
-
-
-def join(first: Conditions, second: Conditions) -> Conditions:
-    """Both, one batch after the other."""
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, second)

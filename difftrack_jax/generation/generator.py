@@ -72,7 +72,7 @@ class Generator:
         conditions = self.encode(tracklets, tracklets.caption if caption is None else caption)
         noise = jax.random.normal(key, (1, tracklets.frames, *self.shape), jnp.float32)
         size = (tracklets.width, tracklets.height)
-        return Run(self, conditions, sampling.start(noise), chosen, size)
+        return Run(self, conditions, sampling.start(noise, chosen), chosen, size)
 
 
 @dataclasses.dataclass(frozen=True)

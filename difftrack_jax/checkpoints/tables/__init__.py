@@ -8,6 +8,6 @@
 which gives each part its diffusers names.
 """
 
-from difftrack_jax.checkpoints.tables import adm, clip_text, unet2d, vae
+from difftrack_jax.checkpoints.tables import adm, clip_text, i3d, unet2d, unet3d, vae
 
-__all__ = ["adm", "clip_text", "unet2d", "vae"]
+__all__ = ["adm", "clip_text", "i3d", "unet2d", "unet3d", "vae"]
