@@ -123,6 +123,22 @@ def resized(frames: Frames, size: tuple[int, int]) -> Frames:
     return MappedFrames(frames, change=change, size=size)
 
 
+class CachedFrames(Frames):
+    """Frames that stay in memory once they were decoded: for short clips that are gone through many times."""
+
+    def __init__(self, frames: Frames):
+        self.frames, self.size = frames, frames.size
+        self._kept: dict[int, HostFrame] = {}
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> HostFrame:
+        if index not in self._kept:
+            self._kept[index] = self.frames[index]
+        return self._kept[index]
+
+
 def encode_png(frame: HostFrame) -> bytes:
     """The bytes of a PNG file that decodes to exactly this frame."""
     file = io.BytesIO()

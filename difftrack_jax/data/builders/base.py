@@ -24,7 +24,8 @@ class Benchmark(abc.ABC):
     """One benchmark.
 
     name: in the registry. folder: of the official archive; a user may give it or the folder around it. layout: what
-    must be in it, for messages. splits: the one results are quoted on first. joints and extra: sizes of those columns.
+    must be in it, for messages. splits: the one results are quoted on first. hidden:
+    those whose truth the organisers keep. joints and extra: sizes of those columns.
     embedded: frames have no files of their own, and a prepared set keeps their bytes. categories: official names,
     numbered from 1. licence, url: where the data come from and what they may be used for.
     """
@@ -33,6 +34,7 @@ class Benchmark(abc.ABC):
     folder: ClassVar[str] = ""
     layout: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
+    hidden: ClassVar[tuple[str, ...]] = ()
     joints: ClassVar[int] = 0
     extra: ClassVar[tuple[str, ...]] = ()
     embedded: ClassVar[bool] = False

@@ -21,6 +21,7 @@ class Davis2017(Benchmark):
     folder = "DAVIS"
     layout = "JPEGImages/480p/SEQ/00000.jpg, Annotations/480p/SEQ/00000.png, ImageSets/2017/val.txt"
     splits = ("val", "train", "test-dev")
+    hidden = ("test-dev",)
     licence = "CC BY-NC 4.0"
     url = "https://davischallenge.org"
     # The unsupervised release has the same ids but for one sequence of val (india).
@@ -44,7 +45,7 @@ class Davis2017(Benchmark):
         paths = [path if path.is_file() else None for path in found]
         if paths[0] is None:
             raise UserError(f"{found[0]}: is missing; {self.name} needs {self.layout}")
-        if split != "test-dev":  # whose later masks are kept by the organisers
+        if split not in self.hidden:
             match_frames(frames, sum(path is not None for path in paths), folder)
         rows = davis.read(paths, self.single)
         labelled = [path is not None for path in paths]

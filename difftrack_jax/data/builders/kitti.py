@@ -19,6 +19,7 @@ class KittiTracking(Benchmark):
     name = "kitti"
     layout = "training/image_02/0000/000000.png, training/label_02/0000.txt, testing/image_02/..."
     splits = ("training", "testing", "train", "val")
+    hidden = ("testing",)
     extra = kitti.EXTRA
     categories = kitti.TYPES
     licence = "CC BY-NC-SA 3.0"

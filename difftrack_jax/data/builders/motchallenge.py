@@ -19,6 +19,7 @@ HALF = {"02": 302, "04": 527, "05": 420, "09": 264, "10": 329, "11": 452, "13": 
 class MotChallenge(Benchmark):
     """Folders of sequences with img1, gt, det and seqinfo.ini."""
 
+    hidden = ("test",)
     extra = mot.EXTRA
     categories = mot.CLASSES
     licence = "CC BY-NC-SA 3.0"
@@ -36,7 +37,7 @@ class MotChallenge(Benchmark):
         info = mot.read_info(self.need(folder / "seqinfo.ini"))
         frames = self.images(folder / info.folder, info.frames)
         labels, detections = folder / "gt" / "gt.txt", folder / "det" / "det.txt"
-        truth = mot.read_truth(self.need(labels)) if split != "test" else None
+        truth = mot.read_truth(self.need(labels)) if split not in self.hidden else None
         found = mot.read_results(detections) if detections.is_file() else no_rows()
         size = {"width": info.width, "height": info.height, "fps": info.fps}
         ids = np.arange(1, len(frames) + 1)
@@ -60,8 +61,10 @@ class Mot17(MotChallenge):
         clip = super().read(split, name)
         if not split.endswith("_half"):
             return clip
-        cut = HALF.get(name.split("-")[1], len(clip.frames) // 2 + 2) - 1
-        indices = range(cut, len(clip.frames)) if split == "val_half" else range(min(cut, len(clip.frames)))
+        t = len(clip.frames)
+        cut = HALF.get(name.split("-")[1], t // 2 + 2) - 1
+        cut = cut if cut < t else t // 2 + 1  # of a sequence that was shortened
+        indices = range(cut, t) if split == "val_half" else range(cut)
         return cut_clip(clip, indices)
 
 

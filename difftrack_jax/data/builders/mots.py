@@ -24,6 +24,7 @@ class Mots20(Benchmark):
     folder = "MOTS"
     layout = "train/SEQ/{img1/000001.jpg, gt/gt.txt, seqinfo.ini}, test/SEQ/... without gt"
     splits = ("train", "test")
+    hidden = ("test",)
     categories = ("car", "pedestrian")
     licence = "CC BY-NC-SA 3.0"
     url = "https://motchallenge.net/data/MOTS"
@@ -41,10 +42,10 @@ class Mots20(Benchmark):
             rows = _sized(mots.read(labels, first=1), (info.height, info.width), labels)
         elif pictures.is_dir():
             rows = mots.read_pictures([self.root / path for path in self.images(pictures, info.frames).paths])
-        elif split != "test":
+        elif split not in self.hidden:
             self.need(labels)
         size = {"width": info.width, "height": info.height, "fps": info.fps}
-        labelled = np.full(len(frames), split != "test")
+        labelled = np.full(len(frames), split not in self.hidden)
         return make_clip(name, frames, rows, frame_ids=np.arange(1, len(frames) + 1), labelled=labelled, **size)
 
 

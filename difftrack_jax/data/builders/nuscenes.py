@@ -55,6 +55,7 @@ class NuScenes(Benchmark):
     folder = "nuscenes"
     layout = "v1.0-trainval/{scene.json, sample.json, ...} and samples/CAM_FRONT/*.jpg"
     splits = ("val", "train", "test", "mini_val", "mini_train")
+    hidden = ("test",)
     extra = ("visibility",)
     categories = tuple(CLASSES)
     licence = "CC BY-NC-SA 4.0"
@@ -87,7 +88,7 @@ class NuScenes(Benchmark):
         frames = PathFrames(self.root, [shot["filename"] for shot in shots])
         size = {"width": shots[0]["width"], "height": shots[0]["height"], "fps": 2.0}
         captions = ((WHOLE_CLIP, scene["description"]),)
-        labelled = np.full(len(frames), split != "test")
+        labelled = np.full(len(frames), split not in self.hidden)
         return make_clip(name, frames, rows, captions=captions, labelled=labelled, extra=self.extra, **size)
 
     def _open(self, split: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class YoutubeVis2019(Benchmark):
     name = "youtube_vis_2019"
     layout = "valid/JPEGImages/VIDEO/00000.jpg and valid.json (or instances_val_sub.json), train/..., test/..."
     splits = ("val", "valid", "train", "test")
+    hidden = ("valid", "test")
     extra = ("box_area",)
     categories = tuple(_CLASSES.split())
     licence = "CC BY 4.0 annotations, videos for research"

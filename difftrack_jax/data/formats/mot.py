@@ -81,6 +81,19 @@ def _rows(table: np.ndarray, path: str | os.PathLike) -> Rows:
     return make_rows(frame - 1, id=integers(table[:, 1], path, "id"), box=box)
 
 
+def write_truth(path: str | os.PathLike, rows: Rows) -> None:
+    """A gt.txt; `extra` is the visibility, where there is one, and what is ignored has the flag 0."""
+    rows = rows.take(np.isfinite(rows.box).all(axis=1)).ordered()
+    seen = rows.extra[:, 0] if rows.extra.shape[1] else np.ones(rows.count)
+    kind = np.where(rows.category < 1, PEDESTRIAN, rows.category)
+    flag = np.where(rows.ignore & (kind == PEDESTRIAN), 0, rows.score)
+    with open(path, "w", encoding="utf-8") as file:
+        for row, (x0, y0, x1, y1) in enumerate(rows.box.tolist()):
+            place = ",".join(f"{value:.10g}" for value in (x0 + 1, y0 + 1, x1 - x0, y1 - y0))
+            facts = f"{flag[row]:g},{kind[row]},{seen[row]:.10g}"
+            file.write(f"{rows.frame[row] + 1},{rows.id[row]},{place},{facts}\n")
+
+
 def write_results(path: str | os.PathLike, rows: Rows) -> None:
     """The ten columns of a submission, visible boxes only, by frame and id."""
     with open(path, "w", encoding="utf-8") as file:

@@ -43,6 +43,14 @@ def test_ground_truth_scores_pedestrians_whose_flag_is_set(tmp_path):
     assert rows.frame.tolist() == [0, 0, 1]
 
 
+def test_ground_truth_comes_back(tmp_path, shared):
+    rows = mot.read_truth(shared("data/mot17/MOT17/train/MOT17-04-FRCNN/gt/gt.txt"))
+    mot.write_truth(tmp_path / "gt.txt", rows)
+    back, want = mot.read_truth(tmp_path / "gt.txt"), rows.ordered()
+    for name in ("frame", "id", "category", "box", "score", "ignore", "extra"):
+        np.testing.assert_allclose(getattr(back, name), getattr(want, name), atol=1e-9, err_msg=name)
+
+
 def test_mot15_has_no_classes(tmp_path):
     (tmp_path / "gt.txt").write_text("1,1,1,1,10,5,1,-1,-1,-1\n1,2,1,1,10,5,0,-1,-1,-1\n")
     assert mot.read_truth(tmp_path / "gt.txt").ignore.tolist() == [False, True]

@@ -1,0 +1,22 @@
+"""MOT17: pedestrians, from the public detections of the first frame.
+
+    python -m difftrack_jax.main --config=configs/track/mot17.py --config.data_dir=MOT17
+
+`--config.sequences=*-FRCNN` takes one of the three detectors, `--config.split=val_half` the half that the field ablates
+on, `--config.detections=DIR` detections of your own. `--config.benchmark=mot20` is MOT20. Scores: HOTA, CLEAR, IDF1.
+"""
+
+import ml_collections
+
+from difftrack_jax.runners import recipes
+
+
+def get_config(size: str = "") -> ml_collections.ConfigDict:
+    return recipes.benchmark(
+        size,
+        benchmark="mot17",
+        submission="mot",
+        split="train",
+        births="detections",
+        slots=32,
+    )
