@@ -85,8 +85,12 @@ def score(
     return Report(benchmark, split, scorer, states, metrics, curves)
 
 
-def write(report: Report, folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
-    """per_sequence.csv and results.json; the latter last, so that it stands for a finished run."""
+def write(
+    report: Report, folder: pathlib.Path, settings: Mapping[str, Any], packages: Mapping[str, str] | None = None
+) -> None:
+    """per_sequence.csv and results.json; the latter last, so that it stands for a finished run. packages: versions of
+    what else the numbers depend on.
+    """
     rows = [{"sequence": name, **row} for name, row in per_sequence(report).items()]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="")
@@ -99,7 +103,7 @@ def write(report: Report, folder: pathlib.Path, settings: Mapping[str, Any]) -> 
         "split": report.split,
         "metrics": report.metrics,
         "settings": dict(settings),
-        "versions": versions(),
+        "versions": versions() | dict(packages or {}),
         "sequences": list(report.states),
         "curves": report.curves,
     }
