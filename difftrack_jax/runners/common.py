@@ -26,12 +26,14 @@ CONFIG, LOCK = "config.json", ".lock"
 _FREE = {
     "": {"quiet", "overwrite", "checkpoint_every", "log_every", "eval_every", "save_every"},
     "train": {"steps"},  # a longer training goes on where a shorter one ended
+    "track": {"sequences", "limit"},  # more of a benchmark joins what is done of it
 }
 # All that a run writes; `overwrite` removes these and nothing else.
 _OURS = (
     CONFIG, ".*.partial*", "tracks.json", "tracks.partial.jsonl", "tracks.txt", "overlay.mp4", "masks",
     "state", "summary.json", "checkpoints", "metrics.jsonl", "tensorboard", "weights.safetensors",
-    "video_*.mp4", "frames", "tracklets.json",
+    "video_*.mp4", "frames", "tracklets.json", "predictions", "per_sequence.csv", "results.json",
+    "truth",
 )  # fmt: skip
 
 
