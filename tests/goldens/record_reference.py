@@ -15,6 +15,7 @@ import numpy as np
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER))
+import compvis  # noqa: E402
 import formula  # noqa: E402
 
 UNET = dict(in_channels=4, out_channels=4, layers_per_block=2, norm_num_groups=8)
@@ -196,7 +197,32 @@ def dpm_inverse() -> tuple[dict, dict]:
     return outputs, {}
 
 
+def single_file() -> tuple[dict, dict]:
+    """Where diffusers' own converters put the tensors of a CompVis file; each is marked by numbers of its own."""
+    import torch
+    from diffusers.loaders import single_file_utils as convert
+
+    marked = {name: torch.from_numpy(value) for name, value in compvis.stable_diffusion_2().items()}
+    unet = dict(CONFIGS["sd1"], layers_per_block=2, class_embed_type=None, addition_embed_type=None)
+    unet |= dict(down_block_types=[DOWN[0]] * 3 + [DOWN[1]], up_block_types=[UP[0]] + [UP[1]] * 3)
+    vae = dict(down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
+    text = type("Text", (), {"config": type("Config", (), {"hidden_size": 1})})
+    parts = {
+        "unet": convert.convert_ldm_unet_checkpoint(dict(marked), unet),
+        "vae": convert.convert_ldm_vae_checkpoint(dict(marked), vae),
+        "text_encoder": convert.convert_open_clip_checkpoint(text, dict(marked)),
+    }
+    places = {f"{part}/{name}": value for part, found in parts.items() for name, value in found.items()}
+    outputs = dict(
+        names=np.array(list(places)),
+        marks=np.array([float(value[0, 0]) for value in places.values()]),
+        rows=np.array([len(value) for value in places.values()]),
+    )
+    return outputs, {}
+
+
 CASES = {
+    "single_file": single_file,
     "dpm_inverse": dpm_inverse,
     "sd1": functools.partial(unet, "sd1"),
     "sd2": functools.partial(unet, "sd2"),
@@ -214,7 +240,7 @@ def main():
         outputs, shapes = case()
         np.savez_compressed(folder / f"{name}.npz", **outputs)
         (folder / f"{name}.json").write_text(json.dumps(shapes, separators=(",", ":")))
-        print(name, {key: (value.shape, float(np.abs(value).max())) for key, value in outputs.items()})
+        print(name, {key: value.shape for key, value in outputs.items()})
 
 
 if __name__ == "__main__":
