@@ -10,13 +10,14 @@ of results unless the official evaluator takes it. Curves over thresholds come f
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 State = TypeVar("State", bound=tuple)
 
 
+@runtime_checkable
 class Metric(Protocol):
     """The three functions every metric module has; `evaluate` documents its own arguments."""
 

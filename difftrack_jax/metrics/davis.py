@@ -29,6 +29,8 @@ from difftrack_jax.metrics import base
 
 VOID = 255
 BOUND = 0.008
+# A label that nothing has, for void is taken out of truth and predictions first.
+ABSENT = VOID
 MATCHING = ("J", "J&F")
 
 
@@ -52,10 +54,11 @@ def frame_scores(
     objects = int(gt[0].max())
     if int(pred.max(initial=0)) > objects:
         raise UserError(f"label {int(pred.max())} is predicted, but the first frame has objects 1 to {objects} only")
-    pairs = [(gt[1:-1] == label, pred[1:-1] == label) for label in range(1, objects + 1)]
-    scores = [(region(a, b), contour(a, b)) for a, b in pairs]
-    shape = (objects, max(len(gt) - 2, 0))
-    return tuple(np.reshape([score[i] for score in scores], shape) for i in range(2))
+    gt, pred = gt[1:-1], pred[1:-1]
+    labels = list(range(1, objects + 1))
+    j = np.diagonal(_regions(gt, pred, labels, labels), axis1=0, axis2=1).T
+    f = [contour(gt == label, pred == label) for label in labels]
+    return j.reshape(objects, len(gt)), np.reshape(f, (objects, len(gt)))
 
 
 def evaluate_unsupervised(
@@ -64,16 +67,16 @@ def evaluate_unsupervised(
     """One sequence, unsupervised. matching: objects are assigned by mean "J" (TrackEval) or "J&F" (davis2017)."""
     pred = np.where(gt == VOID, 0, pred)
     gt = np.where(gt == VOID, 0, gt)
-    labels = lambda picture: [label for label in np.unique(picture).tolist() if label]
-    truth, found = [[picture == label for label in labels(picture)] for picture in (gt, pred)]
-    found += [np.zeros(gt.shape, bool)] * max(0, len(truth) - len(found))
-    j = np.array([[region(a, b) for a in truth] for b in found]).reshape(len(found), len(truth), len(gt))
+    truth, found = labels_in(gt), labels_in(pred)
+    # Where there are more objects than predictions the rest is assigned to what is nowhere.
+    found += [ABSENT] * max(0, len(truth) - len(found))
+    j = _regions(gt, pred, truth, found)
     score = j.mean(axis=2)
     if matching == "J&F":
-        f = np.array([[contour(a, b) for a in truth] for b in found]).reshape(j.shape)
-        score = (score + f.mean(axis=2)) / 2
+        f = [[contour(gt == a, pred == b).mean() for b in found] for a in truth]
+        score = (score + np.reshape(f, score.shape)) / 2
     rows, columns = linear_sum_assignment(-score)
-    boundary = [contour(truth[column], found[row]) for row, column in zip(rows, columns)]
+    boundary = [contour(gt == truth[row], pred == found[column]) for row, column in zip(rows, columns)]
     return summarise(j[rows, columns], np.reshape(boundary, (len(rows), len(gt))))
 
 
@@ -89,6 +92,12 @@ def compute(state: State) -> Mapping[str, float]:
 
 
 NAMES = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
+
+
+def labels_in(pictures: UInt8[np.ndarray, "*t h w"]) -> list[int]:
+    """Labels above 0 that any pixel has."""
+    count = sum(np.bincount(rows, minlength=256) for rows in pictures.reshape(len(pictures), -1))
+    return [label for label in np.flatnonzero(count).tolist() if label]
 
 
 def summarise(j: Float[np.ndarray, "n s"], f: Float[np.ndarray, "n s"]) -> State:
@@ -111,10 +120,21 @@ def bin_edges(frames: int) -> Int[np.ndarray, "5"]:
     return (np.round(np.linspace(1, frames, 5) + 1e-10) - 1).astype(np.int64)
 
 
-def region(gt: Bool[np.ndarray, "*t h w"], pred: Bool[np.ndarray, "*t h w"]) -> Float[np.ndarray, "*t"]:
+def region(gt: Bool[np.ndarray, "t h w"], pred: Bool[np.ndarray, "t h w"]) -> Float[np.ndarray, "t"]:
     """J of each frame."""
-    both, either = (gt & pred).sum(axis=(-2, -1)), (gt | pred).sum(axis=(-2, -1))
-    return np.where(either == 0, 1.0, both / np.maximum(either, 1))
+    return _regions(gt.astype(np.uint8), pred.astype(np.uint8), [1], [1])[0, 0]
+
+
+def _regions(gt: UInt8[np.ndarray, "t h w"], pred: UInt8[np.ndarray, "t h w"], truth: list[int], found: list[int]):
+    """J of every pair of labels in each frame, [truth, found, t]."""
+    out = np.zeros((len(truth), len(found), len(gt)))
+    for time, (a, b) in enumerate(zip(gt, pred)):
+        # How many pixels have each pair of labels: all intersections and areas at once.
+        pairs = np.bincount((a.astype(np.uint16) << 8 | b).reshape(-1), minlength=1 << 16).reshape(256, 256)
+        both = pairs[np.ix_(truth, found)]
+        either = pairs.sum(axis=1)[truth][:, None] + pairs.sum(axis=0)[found][None] - both
+        out[..., time] = np.where(either == 0, 1.0, both / np.maximum(either, 1))
+    return out
 
 
 def contour(

@@ -47,11 +47,15 @@ def number(frames: Sequence[Frame]) -> Numbered:
 def _number(identities, side):
     if not identities:
         return [], np.zeros(0, np.int64)
-    for time, present in enumerate(identities):
-        if len(np.unique(present)) < len(present):
-            raise UserError(f"frame {time} (from 0): a {side} identity appears twice, once is right")
+    lengths = [len(present) for present in identities]
     _, numbers, counts = np.unique(np.concatenate(identities), return_inverse=True, return_counts=True)
-    return np.split(numbers, np.cumsum([len(present) for present in identities])[:-1]), counts
+    time = np.repeat(np.arange(len(lengths)), lengths)
+    places = np.sort(time * len(counts) + numbers)
+    twice = places[1:][np.diff(places) == 0]
+    if len(twice):
+        frame = twice[0] // len(counts)
+        raise UserError(f"frame {frame} (from 0): a {side} identity appears twice, once is right")
+    return np.split(numbers, np.cumsum(lengths)[:-1]), counts
 
 
 def match(similarity: Float[np.ndarray, "g p"], threshold: float = 0.5) -> tuple[np.ndarray, np.ndarray]:

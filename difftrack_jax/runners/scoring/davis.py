@@ -74,7 +74,7 @@ def _frame(gt: np.ndarray, pred: np.ndarray) -> Frame:
     """Objects of one frame. Overlaps are with the predictions as they are, void pixels too, as in TrackEval."""
     sides = []
     for picture in (np.where(gt == davis.VOID, 0, gt), pred):
-        labels = [label for label in np.unique(picture).tolist() if label]
+        labels = davis.labels_in(picture)
         sides.append((labels, [coco.encode(np.asfortranarray(picture == label, dtype=np.uint8)) for label in labels]))
     (truth, masks), (found, others) = sides
     return Frame(np.array(truth, np.int64), np.array(found, np.int64), mots.mask_iou(masks, others))

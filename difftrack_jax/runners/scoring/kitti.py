@@ -25,7 +25,7 @@ _NUMBER = {name.lower(): number for number, name in enumerate(text.TYPES, 1)}
 
 
 def read_seqmap(path: pathlib.Path) -> dict[str, int]:
-    """Lengths of sequences, a line `0005 empty 000000 000297` each (KITTI and KITTI MOTS)."""
+    """The last column of lines `0005 empty 000000 000297`: frames (KITTI) or the last one's number (KITTI MOTS)."""
     lengths = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         fields = line.split()
@@ -36,12 +36,12 @@ def read_seqmap(path: pathlib.Path) -> dict[str, int]:
     return lengths
 
 
-def length_of(files: Files, lists: str, name: str, *parts: Rows) -> int:
-    """Frames of a sequence: what the list says, else what the files reach to."""
+def length_of(files: Files, lists: str, name: str, *parts: Rows, more: int = 0) -> int:
+    """Frames of a sequence: what the list says and `more`, else what the files reach to."""
     for pattern in files.fill(lists):
         path = files.data_dir / pattern
         if path.is_file() and name in (lengths := read_seqmap(path)):
-            return lengths[name]
+            return lengths[name] + more
     return 1 + max(int(rows.frame.max(initial=-1)) for rows in parts)
 
 

@@ -51,7 +51,9 @@ class MotsScorer(Scorer):
         if size and other and size != other:
             raise UserError(f"{found}: masks of {other[1]}x{other[0]}, the truth has {size[1]}x{size[0]}")
         info = path.parent.parent / "seqinfo.ini"
-        length = mot_text.read_info(info).frames if info.is_file() else length_of(files, self.lists, name, gt, pred)
+        # Lists of KITTI MOTS give the last frame.
+        length = length_of(files, self.lists, name, gt, pred, more=1)
+        length = mot_text.read_info(info).frames if info.is_file() else length
         for where, rows in ((path, gt), (found, pred)):
             check_length(where, rows, length)
             _check_disjoint(where, rows, size or other or (1, 1), length, self.first)
