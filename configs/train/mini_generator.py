@@ -41,6 +41,9 @@ def get_config(size: str = "image") -> ml_collections.ConfigDict:
             frames=4 if tiny else 8 if video else 1,
             size=16 if tiny else 48,
             objects=2 if tiny else 4,
+            data="procedural",
+            latents="pixels",  # blocks of 4 x 4
+            accumulate=1,
             schedule="cosine",
             rule=dict(
                 kind="data", weighting="velocity", cap=5.0, foreground=2.0, drop_text=0.1, drop_boxes=0.1

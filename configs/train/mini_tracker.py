@@ -39,6 +39,9 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             log_every=10 if tiny else 25,
             eval_every=20 if tiny else 250,
             save_every=10 if tiny else 100,
+            mesh=dict(data=0, fsdp=1),  # devices: rows that share a batch (0: all), and that share parameters
+            profile=False,  # true: a trace of a few steps goes to the workdir
+            dry_run=False,  # true: only say what memory and compilation a step takes
             quiet=False,
             overwrite=False,
         )

@@ -63,3 +63,9 @@ def first_alone(work: Callable[[], None]) -> None:
 def share_of(items: Sequence[Item]) -> Sequence[Item]:
     """The items of this process: every so-manieth one."""
     return items[jax.process_index() :: jax.process_count()]
+
+
+def wait(name: str) -> None:
+    """Until every process is here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)

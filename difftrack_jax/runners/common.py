@@ -24,14 +24,15 @@ from difftrack_jax.visualize.files import atomic_write
 CONFIG, LOCK = "config.json", ".lock"
 # What may differ between a run and its resumption, by task ("" for all).
 _FREE = {
-    "": {"quiet", "overwrite", "checkpoint_every", "log_every", "eval_every", "save_every"},
-    "train": {"steps"},  # a longer training goes on where a shorter one ended
+    "": {"quiet", "overwrite", "checkpoint_every", "log_every", "eval_every", "save_every", "profile", "dry_run"},
+    # A longer training goes on where a shorter one ended, on whatever devices there are.
+    "train": {"steps", "mesh.data", "mesh.fsdp"},
     "track": {"sequences", "limit"},  # more of a benchmark joins what is done of it
 }
 # All that a run writes; `overwrite` removes these and nothing else.
 _OURS = (
     CONFIG, ".*.partial*", "tracks.json", "tracks.partial.jsonl", "tracks.txt", "overlay.mp4", "masks",
-    "state", "summary.json", "checkpoints", "metrics.jsonl", "tensorboard", "weights.safetensors",
+    "state", "summary.json", "checkpoints", "profile", "metrics.jsonl", "tensorboard", "weights.safetensors",
     "video_*.mp4", "frames", "tracklets.json", "predictions", "per_sequence.csv", "results.json",
     "truth",
 )  # fmt: skip

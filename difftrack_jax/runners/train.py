@@ -2,8 +2,12 @@
 
 An objective (`OBJECTIVES[config.objective]`) says what is learnt; the loop knows nothing else of it. Every step's
 data and noise are folded from the seed and the step, so a run that was killed and resumed ends in the same weights.
+
+Devices form a mesh (parallel/mesh.py): batches are shared out over all of it, parameters, averages and optimizer states
+over its `fsdp` axis. Any number of processes runs this same loop; the first one writes.
 """
 
+import contextlib
 import pathlib
 import time
 from typing import NamedTuple
@@ -18,8 +22,11 @@ from difftrack_jax.checkpoints import bundled, store
 from difftrack_jax.data import synthetic, textures
 from difftrack_jax.models import variants
 from difftrack_jax.models.unet_adm import UNetADM
-from difftrack_jax.runners import common, train_tracklets
+from difftrack_jax.parallel import multihost, sharding
+from difftrack_jax.parallel.mesh import make_mesh
+from difftrack_jax.runners import common, compilation, train_tracklets
 from difftrack_jax.runners.objective import Objective
+from difftrack_jax.runners.profiling import Profile
 from difftrack_jax.runners.progress import Progress
 from difftrack_jax.runners.writers import Writer
 from difftrack_jax.tracking import objective as tracker_objective
@@ -41,42 +48,85 @@ class TrainState(NamedTuple):
 
 def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     """Train from `workdir`'s newest checkpoint (or from scratch) to `config.steps`, and export the averaged weights."""
-    with common.claim(workdir, config) as folder:
-        return _train(config, folder)
+    mesh = make_mesh(**config.get("mesh", {}), batch=config.batch)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(jax.set_mesh(mesh))
+        if config.get("dry_run"):
+            return dry_run(config)
+        # One process holds the folder for all.
+        multihost.first_alone(lambda: stack.enter_context(common.claim(workdir, config)) and None)
+        return _train(config, workdir)
+
+
+def dry_run(config: ml_collections.ConfigDict) -> dict[str, float]:
+    """Compile a step for the devices at hand and say what it will need; nothing is trained or written."""
+    objective = OBJECTIVES[config.objective](config)
+    optimizer = objective.optimizer or make_optimizer(config)
+    state = abstract_state(objective, optimizer, config)
+    update, seconds = compilation.ahead_of_time(make_update(objective, optimizer, config), state, _batch(objective, 0))
+    return {"parameters": _count(state.params), **compilation.memory(update), "compile_seconds": round(seconds, 2)}
 
 
 def _train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     objective = OBJECTIVES[config.objective](config)
     optimizer = objective.optimizer or make_optimizer(config)
     state = make_state(objective, optimizer, config)
-    logging.info("%s: %.2f M parameters", config.model, _count(state.params) / 1e6)
-    writer = Writer(workdir)
+    logging.info("%s: %.2f M parameters on %s", config.model, _count(state.params) / 1e6, dict(_mesh().shape))
+    first = multihost.is_first()
+    writer, path = Writer(workdir if first else None), workdir / "weights.safetensors"
     with store.manager(workdir / "checkpoints") as checkpoints:
         state = store.restore_latest(checkpoints, state) or state
-        if int(state.step) >= config.steps and (workdir / "weights.safetensors").is_file():
+        if int(state.step) >= config.steps and path.is_file():
             print(f"{workdir}: done already, at step {int(state.step)}; nothing was computed")
             return {}
-        batches = objective.batches or (lambda step: None)
-        update = make_update(objective, optimizer, config).lower(state, batches(int(state.step))).compile()
+        start = int(state.step)
+        update, seconds = compilation.ahead_of_time(
+            make_update(objective, optimizer, config), state, _batch(objective, start)
+        )
+        logging.info("compiled in %.1f s; %s", seconds, compilation.memory(update))
         results: dict[str, float] = {}
-        with Progress("train", config.steps, int(state.step), quiet=config.quiet) as progress:
-            for step in range(int(state.step), config.steps):
-                state, metrics = update(state, batches(step))
+        with (
+            Progress("train", config.steps, start, quiet=config.quiet or not first) as progress,
+            Profile(workdir, config.get("profile", False)) as profile,
+        ):
+            for step in range(start, config.steps):
+                state, metrics = update(state, _batch(objective, step))
                 done = step + 1
+                profile.step(metrics)
                 if done % config.log_every == 0 or done == config.steps:
                     writer.write(done, {f"train/{k}": float(v) for k, v in metrics.items()} | {"seconds": time.time()})
+                    progress.update(done, f"loss {float(metrics['loss']):.3f}")
                 if done % config.eval_every == 0 or done == config.steps:
-                    results = {f"eval/{k}": float(v) for k, v in objective.evaluate(state.exported).items()}
+                    results = _evaluate(objective, state)
                     writer.write(done, results)
                 if done % config.save_every == 0 or done == config.steps:
                     store.save(checkpoints, done, state)
-                progress.update(done, f"loss {float(metrics['loss']):.3f}")
-    path = workdir / "weights.safetensors"
-    notes = {"steps": str(config.steps), "recipe": config.recipe, **objective.notes}
-    bundled.save(path, state.exported, config.model, notes)
-    logging.info("weights: %s", path)
+    results = results or _evaluate(objective, state)
+    weights = sharding.whole(state.exported)
+    if first:
+        notes = {"steps": str(config.steps), "recipe": config.recipe, **objective.notes}
+        bundled.save(path, weights, config.model, notes)
+        logging.info("weights: %s", path)
     writer.close()
-    return results or {f"eval/{k}": float(v) for k, v in objective.evaluate(state.exported).items()}
+    return results
+
+
+def _evaluate(objective: Objective, state: TrainState) -> dict[str, float]:
+    return {f"eval/{name}": float(value) for name, value in objective.evaluate(state.exported).items()}
+
+
+def _batch(objective: Objective, step: int) -> PyTree:
+    """The batch of a step, each process having loaded its part; None where the loss draws its own."""
+    if objective.batches is None:
+        return None
+    axis = 0 if objective.micro_batches == 1 else 1
+    return sharding.from_processes(objective.batches(step), _mesh(), axis)
+
+
+def _mesh() -> jax.sharding.Mesh:
+    """The mesh that is set, or one of all devices."""
+    mesh = jax.sharding.get_mesh()
+    return make_mesh() if mesh.empty else mesh
 
 
 def make_optimizer(config: ml_collections.ConfigDict) -> optax.GradientTransformation:
@@ -98,10 +148,25 @@ def make_optimizer(config: ml_collections.ConfigDict) -> optax.GradientTransform
 def make_state(
     objective: Objective, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict
 ) -> TrainState:
-    """The state before the first step."""
-    params = objective.prepare(jax.jit(objective.init)(jax.random.key(config.seed)))
+    """The state before the first step, every array made where it belongs."""
+    places = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(objective, optimizer, config))
+    key = jax.random.key(config.seed)
+    params = objective.prepare(jax.jit(objective.init, out_shardings=places.params)(key))
+    params = sharding.place(params, places.params)
     average = jax.tree.map(jnp.copy, params) if config.average else None
-    return TrainState(jnp.zeros((), jnp.int32), params, average, jax.jit(optimizer.init)(params))
+    step = sharding.place(jnp.zeros((), jnp.int32), places.step)
+    return TrainState(step, params, average, jax.jit(optimizer.init, out_shardings=places.optimizer)(params))
+
+
+def abstract_state(
+    objective: Objective, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict
+) -> TrainState:
+    """Shapes and places of the state."""
+    params = jax.eval_shape(objective.init, jax.random.key(config.seed))
+    step = jax.ShapeDtypeStruct((), jnp.int32)
+    state = TrainState(step, params, params if config.average else None, jax.eval_shape(optimizer.init, params))
+    placed = lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
+    return jax.tree.map(placed, state, sharding.parameters(state, _mesh()))
 
 
 def make_update(objective: Objective, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict):
@@ -118,7 +183,7 @@ def make_update(objective: Objective, optimizer: optax.GradientTransformation, c
             decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
             average = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), average, params)
         metrics = {**metrics, "gradient_norm": optax.global_norm(grads)}
-        return TrainState(state.step + 1, params, average, optimizer_state), metrics
+        return sharding.keep(TrainState(state.step + 1, params, average, optimizer_state)), metrics
 
     return jax.jit(update, donate_argnums=0)
 
@@ -154,11 +219,11 @@ def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
 
     def loss(params, key):
         k_data, k_noise = jax.random.split(key)
-        pairs = draw(k_data, config.batch)
+        pairs = sharding.share(draw(k_data, config.batch))
         return tracker_objective.loss(net, params, pairs, k_noise, config.capture, config.coarse, weights)
 
     held_out = draw(jax.random.key(config.seed + 1_000_003), config.eval_clips)
-    score = jax.jit(lambda params, pairs: tracker_objective.score(net, params, pairs, config.capture))
+    score = jax.jit(lambda params, pairs: tracker_objective.score(net, params, sharding.share(pairs), config.capture))
     return Objective(init, loss, lambda params: score(params, held_out))
 
 

@@ -12,14 +12,22 @@ from absl import logging
 
 
 class Writer:
-    """write(step, scalars) everywhere at once. A resumed run appends; later lines for a step win."""
+    """write(step, scalars) everywhere at once. A resumed run appends; later lines for a step win.
 
-    def __init__(self, folder: pathlib.Path):
+    folder: None writes nowhere, for all processes but the first.
+    """
+
+    def __init__(self, folder: pathlib.Path | None):
+        self._lines = None
+        if folder is None:
+            return
         folder.mkdir(parents=True, exist_ok=True)
         self._lines = (folder / "metrics.jsonl").open("a")
         self._events = _tensorboard(folder)
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
+        if self._lines is None:
+            return
         scalars = {name: float(value) for name, value in scalars.items()}
         self._lines.write(json.dumps({"step": step, **scalars}) + "\n")
         self._lines.flush()
@@ -27,7 +35,8 @@ class Writer:
         logging.info("step %d: %s", step, ", ".join(f"{k} {v:.4g}" for k, v in scalars.items()))
 
     def close(self) -> None:
-        self._lines.close()
+        if self._lines is not None:
+            self._lines.close()
 
 
 def _tensorboard(folder):
