@@ -32,6 +32,8 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             width=0,  # of a MOT file's frames, where no seqinfo.ini says it
             height=0,
             seed=0,  # of all noise: same seed, same video
+            profile=False,  # true: a trace of a few steps goes to the workdir
+            dry_run=False,  # true: only say what memory and compilation it takes
             quiet=False,  # true: no progress
             overwrite=False,  # true: replace what another config left in the workdir
         )

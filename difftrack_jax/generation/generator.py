@@ -92,7 +92,7 @@ class Run:
     def advance(self) -> "Run":
         """One step of the sampler."""
         made = self.generator
-        update = _compiled(made.predict, made.kind, self.settings)
+        update = compiled(made.predict, made.kind, self.settings)
         return dataclasses.replace(self, state=update(made.params, self.conditions, made.schedule, self.state))
 
     def frames(self) -> UInt8[np.ndarray, "t h w 3"]:
@@ -104,7 +104,7 @@ class Run:
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(predict: Callable, kind: Kind, chosen: Settings) -> Callable:
+def compiled(predict: Callable, kind: Kind, chosen: Settings) -> Callable:
     """(params, conditions, schedule, state) -> state, compiled once for all clips of one length."""
 
     @jax.jit

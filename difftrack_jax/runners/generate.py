@@ -1,9 +1,11 @@
 """Make videos from tracklets: check everything, then sample clip by clip, then the files of a run.
 
 A clip is written when it is whole; killed and started again with the same command, a run makes those that are
-missing. Clip number i has its own noise, folded from the seed.
+missing. Clip number i has its own noise, folded from the seed, whichever device it is made on: every device makes a
+clip of its own, and every process its share of them (they share the workdir).
 """
 
+import contextlib
 import pathlib
 import shutil
 import time
@@ -17,9 +19,12 @@ from PIL import Image
 from difftrack_jax.data import tracklet_sets
 from difftrack_jax.data.tracklet_sets import TrackletSet
 from difftrack_jax.errors import UserError
-from difftrack_jax.generation.generator import Generator, load_generator
+from difftrack_jax.generation import fleet
+from difftrack_jax.generation.generator import Generator, compiled, load_generator
 from difftrack_jax.generation.sampling import Settings
-from difftrack_jax.runners import common, outputs
+from difftrack_jax.parallel import multihost
+from difftrack_jax.runners import common, compilation, outputs
+from difftrack_jax.runners.profiling import Profile
 from difftrack_jax.runners.progress import Progress
 from difftrack_jax.typing import Prediction, UInt8
 from difftrack_jax.visualize import draw
@@ -33,14 +38,17 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, A
         print(f"{workdir}: done already; nothing was computed")
         return {}
     tracklets, generator, chosen = prepare(config)
-    with common.claim(workdir, config) as folder:
+    if config.get("dry_run"):
+        return _dry_run(tracklets, generator, chosen)
+    with contextlib.ExitStack() as stack:
+        # One process holds the folder for all.
+        multihost.first_alone(lambda: stack.enter_context(common.claim(workdir, config)) and None)
         begun = time.monotonic()
-        with Progress("generate", config.num_videos * chosen.steps, quiet=config.quiet) as progress:
-            for number in range(config.num_videos):
-                if not (folder / f"video_{number:03d}_boxes.mp4").is_file():
-                    frames = _sample(config, tracklets, generator, chosen, number, progress)
-                    _write(folder, number, frames, tracklets)
-        outputs.write_json(folder / "tracklets.json", tracklet_sets.to_json(tracklets))
+        _make(config, tracklets, generator, chosen, workdir)
+        multihost.wait("clips")
+        if not multihost.is_first():
+            return {}
+        outputs.write_json(workdir / "tracklets.json", tracklet_sets.to_json(tracklets))
         summary = {
             "videos": config.num_videos,
             "frames": tracklets.frames,
@@ -49,8 +57,43 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, A
             "peak_memory_mb": outputs.peak_mb(),
             **outputs.machine(),
         }
-        outputs.write_json(folder / "summary.json", summary)
+        outputs.write_json(workdir / "summary.json", summary)
         return summary
+
+
+def _dry_run(tracklets: TrackletSet, generator: Generator, chosen: Settings) -> dict[str, Any]:
+    """Compile a step of one clip and say what it will need; nothing is made or written."""
+    start = generator.start(tracklets, None, jax.random.key(0), chosen)
+    update = compiled(generator.predict, generator.kind, chosen)
+    step, seconds = compilation.ahead_of_time(
+        update, generator.params, start.conditions, generator.schedule, start.state
+    )
+    return {**compilation.memory(step), "compile_seconds": round(seconds, 2)}
+
+
+def _make(config, tracklets, generator, chosen, folder: pathlib.Path) -> None:
+    """The clips of this process that are missing, as many at once as it has devices."""
+    there = [(folder / f"video_{number:03d}_boxes.mp4").is_file() for number in range(config.num_videos)]
+    mine = multihost.share_of(np.flatnonzero(~multihost.agree(np.array(there))).tolist())
+    with (
+        Progress("generate", len(mine) * chosen.steps, quiet=config.quiet) as progress,
+        Profile(folder, config.get("profile", False)) as profile,
+    ):
+        done = 0
+        at_once = jax.local_device_count()
+        for numbers in (mine[first : first + at_once] for first in range(0, len(mine), at_once)):
+            key = lambda number: jax.random.fold_in(jax.random.key(config.seed), number)
+            runs = [generator.start(tracklets, None, key(number), chosen) for number in numbers]
+            sampling = fleet.gather(runs) if len(runs) > 1 else runs[0]
+            for _ in range(chosen.steps):
+                sampling = sampling.advance()
+                jax.block_until_ready(sampling.state)
+                done += len(numbers)
+                profile.step(sampling.state)
+                progress.update(done, f"video {numbers[-1] + 1} of {config.num_videos}")
+            made = sampling.frames() if len(runs) > 1 else [sampling.frames()]
+            for number, frames in zip(numbers, made):
+                _write(folder, number, frames, tracklets)
 
 
 def prepare(config: ml_collections.ConfigDict) -> tuple[TrackletSet, Generator, Settings]:
@@ -87,16 +130,6 @@ def _settings(config: ml_collections.ConfigDict) -> dict[str, Any]:
         grounding_beta=float(config.grounding_beta),
         overlap=config.overlap if config.overlap >= 0 else None,
     )
-
-
-def _sample(config, tracklets, generator, chosen, number, progress) -> UInt8[np.ndarray, "t h w 3"]:
-    key = jax.random.fold_in(jax.random.key(config.seed), number)
-    sampling = generator.start(tracklets, None, key, chosen)
-    for step in range(chosen.steps):
-        sampling = sampling.advance()
-        jax.block_until_ready(sampling.state)
-        progress.update(number * chosen.steps + step + 1, f"video {number + 1} of {config.num_videos}")
-    return sampling.frames()
 
 
 def _write(folder: pathlib.Path, number: int, frames: UInt8[np.ndarray, "t h w 3"], tracklets: TrackletSet) -> None:
