@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from difftrack_jax.typing import Array, Float, Int, Key
+from difftrack_jax.typing import Array, Bool, Float, Int, Key
 
 SHAPES = ("disc", "square", "triangle", "diamond", "ring", "cross")
 COLOURS = {
@@ -69,20 +69,30 @@ class _Object(NamedTuple):
 
 def draw(key: Key[Array, ""], style: Style = STYLE) -> TrackletClip:
     """A random clip."""
+    objects, filled, told = _layout(key, style)
+    background = _background(jax.random.fold_in(key, 1), style.size, told.caption[2] - _word("red"))
+    return told._replace(frames=_render(objects, filled, background, style) * 2 - 1)
+
+
+def layout(key: Key[Array, ""], style: Style = STYLE) -> TrackletClip:
+    """A random clip but for its frames, which are one black pixel each: what is where, at little cost."""
+    return _layout(key, style)[2]
+
+
+def _layout(key, style: Style) -> tuple["_Object", Bool[Array, "n"], TrackletClip]:
     k_objects, k_slots, k_count, k_back = jax.random.split(key, 4)
     objects = jax.vmap(lambda k: _object(k, style.frames))(jax.random.split(k_objects, style.slots))
     count = jax.random.randint(k_count, (), 1, style.objects + 1)
     filled = jax.random.permutation(k_slots, style.slots) < count
     boxes, valid = jax.vmap(_boxes)(objects)
     valid = valid * filled[:, None]
-    background, shade = _background(k_back, style.size)
-    frames = _render(objects, filled, background, style)
+    shade = jax.random.randint(k_back, (), 0, len(COLOURS))
     names = jnp.stack([_word("red") + objects.colour, _word("disc") + objects.shape], axis=-1)
     caption = jnp.array([_word("on"), _word("a"), 0, _word("background"), *[0] * (CAPTION - 4)])
     boxes = jnp.swapaxes(boxes * valid[..., None], 0, 1)
-    return TrackletClip(
-        frames * 2 - 1, boxes, valid.T, jnp.where(filled[:, None], names, 0), caption.at[2].set(_word("red") + shade)
-    )
+    frames = -jnp.ones((style.frames, 1, 1, 3))
+    names, caption = jnp.where(filled[:, None], names, 0), caption.at[2].set(_word("red") + shade)
+    return objects, filled, TrackletClip(frames, boxes, valid.T, names, caption)
 
 
 def _word(word: str) -> int:
@@ -119,13 +129,12 @@ def _boxes(one: _Object) -> tuple[Float[Array, "t 4"], Float[Array, "t"]]:
     return jnp.concatenate([low, high], axis=-1), one.shown * (left >= 0.4)
 
 
-def _background(key, size: int):
-    """A smooth field between two shades of one colour, and which colour it is."""
-    k_colour, k_field, k_tint = jax.random.split(key, 3)
-    colour = jax.random.randint(k_colour, (), 0, len(COLOURS))
+def _background(key, size: int, colour):
+    """A smooth field between two shades of one colour."""
+    k_field, k_tint = jax.random.split(key)
     field = jax.image.resize(jax.random.uniform(k_field, (3, 3, 1)), (size, size, 1), "cubic")
     rgb = jnp.asarray(_RGB)[colour] * _SHADE + 0.03 * jax.random.normal(k_tint, (3,))
-    return jnp.clip(rgb.reshape(1, 1, 3) * (0.65 + 0.7 * field), 0, 1), colour
+    return jnp.clip(rgb.reshape(1, 1, 3) * (0.65 + 0.7 * field), 0, 1)
 
 
 def _render(objects: _Object, filled, background, style: Style) -> Float[Array, "t h w 3"]:

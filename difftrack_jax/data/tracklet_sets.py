@@ -71,10 +71,12 @@ def synthetic(source: str) -> TrackletSet:
     frames = int(parts[1]) if len(parts) == 2 else _FRAMES
     if frames < 1:
         raise UserError(f"{source}: has no frames")
-    style = tracklet_clips.STYLE._replace(frames=frames, size=16)
-    draw = jax.jit(tracklet_clips.draw, static_argnums=1)
-    clip = jax.tree.map(np.asarray, draw(jax.random.key(int(parts[0])), style))
+    style = tracklet_clips.STYLE._replace(frames=frames)
+    clip = jax.tree.map(np.asarray, _layout(jax.random.key(int(parts[0])), style))
     return from_clip(clip, source, _SIZE, _FPS)
+
+
+_layout = jax.jit(tracklet_clips.layout, static_argnums=1)
 
 
 def from_clip(clip: tracklet_clips.TrackletClip, source: str, size: int, fps: float) -> TrackletSet:

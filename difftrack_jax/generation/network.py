@@ -37,31 +37,37 @@ def pixel_frames(latents: Float[Array, "b f h w 48"]) -> Float[Array, "b f h2 w2
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Network:
-    """The trainable whole: `UNet3D` of a named size, and its words. changes: fields that differ from the named size."""
+    """The trainable whole: `UNet3D` of a named size, and its words unless CLIP has them.
+
+    changes: fields that differ from the named size.
+    """
 
     variant: str
     changes: dict[str, Any] = dataclasses.field(default_factory=dict)
     dropout: float = 0.0
     remat: bool = False
     dtype: str = "float32"
+    words: bool = True
 
     @functools.cached_property
     def unet(self) -> UNet3D:
         return UNet3D(**{**variants.UNET3D[self.variant], **self.changes}, dtype=self.dtype)
 
     @functools.cached_property
-    def words(self) -> WordEncoder:
+    def encoder(self) -> WordEncoder:
         return WordEncoder(len(tracklet_clips.WORDS), self.unet.text_features, tracklet_clips.CAPTION)
 
     def init(self, key: Key[Array, ""], frames: int, side: int) -> Params:
-        """Fresh parameters, {"unet", "words"}; one frame makes no temporal ones."""
+        """Fresh parameters, {"unet"} and "words"; one frame makes no temporal ones. side: cells."""
         k_unet, k_words = jax.random.split(key)
         n, d = self.unet.slots, self.unet.text_features
         x = jnp.zeros((1, frames, side, side, self.unet.in_channels))
         tracklets = Tracklets(jnp.zeros((1, frames, n, 4)), jnp.zeros((1, frames, n)), jnp.zeros((1, n, d)))
         unet = self.unet.init(k_unet, x, jnp.zeros(1), jnp.zeros((1, 1, d)), tracklets)["params"]
+        if not self.words:
+            return {"unet": unet}
         numbers = jnp.zeros((1, tracklet_clips.CAPTION), jnp.int32), jnp.zeros((1, n, 2), jnp.int32)
-        return {"unet": unet, "words": self.words.init(k_words, *numbers)["params"]}
+        return {"unet": unet, "words": self.encoder.init(k_words, *numbers)["params"]}
 
     def conditions(
         self,
@@ -72,8 +78,8 @@ class Network:
         captions: Int[Array, "b s"],
     ) -> Conditions:
         """Conditions from numbered words."""
-        text, classes = self.words.apply({"params": params["words"]}, captions, names)
-        nothing, _ = self.words.apply({"params": params["words"]}, jnp.zeros_like(captions), names)
+        text, classes = self.encoder.apply({"params": params["words"]}, captions, names)
+        nothing, _ = self.encoder.apply({"params": params["words"]}, jnp.zeros_like(captions), names)
         return Conditions(text, nothing, Tracklets(boxes, valid, classes))
 
     def predict(

@@ -59,7 +59,7 @@ def update(
     return solve(state, denoise, path, ddim.Rule(kind, settings.clip, renoise=True))
 
 
-def _grounded_until(timesteps: Array, settings: Settings) -> Array:
+def _grounded_until(timesteps: Array, settings: Settings) -> Array | float:
     """The last time at which fusers and injectors are open."""
     count = round(settings.grounding_beta * settings.steps)
     return timesteps[count - 1] if count else jnp.inf

@@ -24,6 +24,7 @@ from difftrack_jax.models.blocks2d import Inserts
 from difftrack_jax.models.gated import fourier
 from difftrack_jax.models.injectors import Injection, Injector, InstanceLook
 from difftrack_jax.models.layers import conv, timestep_embedding
+from difftrack_jax.models.painting import Painting
 from difftrack_jax.models.temporal import FRAMES, FrameEmbedding, TemporalConv, TemporalTransformer
 from difftrack_jax.models.tracklets import HIDDEN, LocationTokens, Tracklets
 from difftrack_jax.models.transformer2d import Conditions
@@ -38,8 +39,9 @@ class UNet3D(nn.Module):
     instances: the table of instance embeddings. injection: the temporal instance enhancer, None for none. temporal:
     False leaves all temporal layers out. entry_heads: of the temporal transformer at the entrance. max_frames: rows of
     the frame tables. coordinates: show the first layer where in the frame it is, which a network trained from scratch
-    needs and a pretrained one knows. lone_frame_conv: for one frame, run the middle's first temporal convolution all
-    the same, as the published code does. dropout: of temporal convolutions, in training.
+    needs and a pretrained one knows. painted: also put tokens where their boxes are, likewise. lone_frame_conv:
+    for one frame, run the middle's first temporal convolution all the same, as the published code does. dropout: of
+    temporal convolutions, in training.
     """
 
     widths: tuple[int, ...] = (320, 640, 1280, 1280)
@@ -62,6 +64,7 @@ class UNet3D(nn.Module):
     frame_embedding: FrameEmbedding = "table"
     max_frames: int = FRAMES
     coordinates: bool = False
+    painted: bool = False
     lone_frame_conv: bool = False
     dropout: float = 0.0
     remat: bool = False
@@ -89,6 +92,8 @@ class UNet3D(nn.Module):
         if self.coordinates:
             x = jnp.concatenate([x, jnp.repeat(_places(h, w)[None].astype(self.dtype), b * f, axis=0)], axis=-1)
         x = conv(self.widths[0], dtype=self.dtype, name="conv_in")(x)
+        if self.painted:
+            x = x + gate * Painting(self.widths[0], self.dtype, name="painting")(grounds, h, w)
         moving = self.temporal and f > 1
         if moving:
             x = _temporal_transformer(self, "transformer_in", self.entry_heads)(x, conditions)

@@ -87,6 +87,7 @@ UNET3D = {
         token_hidden=128,
         max_frames=8,
         coordinates=True,
+        painted=True,
     ),
     "tiny_video": dict(
         widths=(16, 32),
@@ -103,6 +104,7 @@ UNET3D = {
         token_hidden=16,
         max_frames=4,
         coordinates=True,
+        painted=True,
     ),
 }
 
