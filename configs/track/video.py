@@ -30,6 +30,8 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             outputs=("json", "mot", "overlay", "masks"),  # masks appear where there are segments
             tracker=overrides.empty(),  # a setting left empty is the preset's
             checkpoint_every=50,  # frames; at most as many are tracked again after a kill
+            profile=False,  # true: a trace of a few steps goes to the workdir
+            dry_run=False,  # true: only say what memory and compilation it takes
             quiet=False,  # true: no progress
             overwrite=False,  # true: replace what another config left in the workdir
         )

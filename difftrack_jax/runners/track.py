@@ -19,11 +19,11 @@ import ml_collections
 from difftrack_jax.checkpoints import session_state
 from difftrack_jax.data import demo, video
 from difftrack_jax.errors import UserError
-from difftrack_jax.runners import common, outputs, overrides
+from difftrack_jax.runners import benchmark, common, compilation, outputs, overrides
+from difftrack_jax.runners.profiling import Profile
 from difftrack_jax.runners.progress import Progress
 from difftrack_jax.tracking.parse import Timed, make_target, parse_targets
 from difftrack_jax.tracking.session import Session, Tracker, load_tracker
-from difftrack_jax.tracking.settings import PRESETS
 from difftrack_jax.tracking.stream import check_targets, follow
 from difftrack_jax.visualize.export import TrackWriter, write_masks, write_mot
 
@@ -43,11 +43,17 @@ class Job(NamedTuple):
 
 
 def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
-    """Track `config.video` into `workdir`; wrong input raises UserError before anything is written."""
+    """Track `config.video`, or a whole benchmark (benchmark.py), into `workdir`; wrong input raises UserError before
+    anything is written.
+    """
+    if config.get("benchmark"):
+        return benchmark.run(config, workdir)
     if common.finished(workdir, config):
         print(f"{workdir}: done already; nothing was computed")
         return {}
     job = prepare(config)
+    if config.get("dry_run"):
+        return _dry_run(job)
     with common.claim(workdir, config) as folder:
         header = {
             "path": str(config.video),
@@ -62,6 +68,17 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, A
         return _write(config, job, writer, folder, summary)
 
 
+def _dry_run(job: Job) -> dict[str, Any]:
+    """Compile the steps and say what they will need; nothing is tracked or written."""
+    first = job.targets[0][0]
+    with contextlib.closing(job.source.iterate(first)) as frames:
+        session = job.tracker.init(next(frames), [target for at, target in job.targets if at == first])
+    begun = time.monotonic()
+    steps = [compilation.memory(step) for step in job.tracker.lower(session)]
+    most = {name: max(step[name] for step in steps) for name in steps[0]}
+    return {**most, "compile_seconds": round(time.monotonic() - begun, 2)}
+
+
 def prepare(config: ml_collections.ConfigDict) -> Job:
     """Open the video, read the targets, load the tracker."""
     wanted = tuple(name.strip() for part in config.outputs for name in part.split(",") if name.strip())
@@ -74,8 +91,7 @@ def prepare(config: ml_collections.ConfigDict) -> Job:
     source, defaults = _open(config.video, config.max_frames or None)
     own = [(0, make_target(**target)) for target in defaults]
     targets = own if own and not config.targets else parse_targets(config.targets)
-    joining = settings.get("window", PRESETS[config.preset].window) == "target"
-    check_targets(source, targets, joining)
+    check_targets(source, targets)
     return Job(source, targets, load_tracker(config.model, config.preset, config.seed, **settings), wanted)
 
 
@@ -98,6 +114,7 @@ def _record(config, job, writer, folder, compiling) -> dict[str, Any]:
     with (
         contextlib.closing(_follow(job, start, session, writer, folder)) as tracking,
         Progress("track", job.source.frames, start, config.quiet) as progress,
+        Profile(folder, config.get("profile", False)) as profile,
         show or contextlib.nullcontext() as show,
         _interrupt_ends(job.live),
     ):
@@ -107,6 +124,7 @@ def _record(config, job, writer, folder, compiling) -> dict[str, Any]:
                 show(tracked.frame, tracked.prediction)
             done += 1
             memory = outputs.resident_mb() if done == 50 else memory
+            profile.step()
             if not job.live and done % config.checkpoint_every == 0:
                 session_state.save(path, tracked.session, {"frames": done, "started": tracked.session is not None})
             progress.update(done)
