@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "Box": "difftrack_jax.tracking.indicators",
     "Point": "difftrack_jax.tracking.indicators",
+    "Pose": "difftrack_jax.tracking.indicators",
     "Segment": "difftrack_jax.tracking.indicators",
     "Tracker": "difftrack_jax.tracking.session",
     "generate": "difftrack_jax.generation.generator",

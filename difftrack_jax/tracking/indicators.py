@@ -1,12 +1,13 @@
-"""The indications of a target, tau(L): point, box, segment (pose and text enter by the same door).
+"""The indications of a target, tau(L): point, box, segment, pose (text finds boxes first: text.py).
 
     kind       kernel m on the feature grid                         read out
     point      a Gaussian around (x, y)                             point, visible
     box        a bump over the box, lighter towards its border      box
     segment    the mask, averaged over each cell                    mask, box
+    pose       a Gaussian around each of J joints                   J points, visible, held together (poses.py)
 
-A user says what to follow with `Point`, `Box`, `Segment` (pixels of the given frame) or with text such as
-"box:10,20,80,60; point:5,9@12"; `Targets` is the same as arrays, one slot a target.
+A user says what to follow with `Point`, `Box`, `Segment`, `Pose` (pixels of the given frame) or with text such as
+"box:10,20,80,60; point:5,9@12"; `Targets` is the same as arrays, one slot a target, and one for each joint of a pose.
 """
 
 import dataclasses
@@ -17,8 +18,8 @@ import numpy as np
 
 from difftrack_jax.typing import Array, Bool, Float, Int
 
-KINDS = ("point", "box", "segment")
-POINT, BOX, SEGMENT = range(3)
+KINDS = ("point", "box", "segment", "pose")
+POINT, BOX, SEGMENT, POSE = range(4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,18 +50,27 @@ class Segment:
     kind = "segment"
 
 
-Target = Point | Box | Segment
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pose:
+    """Joints (x, y, visible) [j, 3] of one body, in pixels; those that are not visible are not followed."""
+
+    joints: np.ndarray
+    kind = "pose"
+
+
+Target = Point | Box | Segment | Pose
 
 
 class Targets(NamedTuple):
     """Slots of targets in pixels of the source; rows where `valid` is false hold nothing.
 
-    anchor: the point itself, or the centre of the box. size: width and height; of points, the side of the patch they
-    stand for. mask: soft membership over `mask_window` on a square grid; a box's covers the box. score: confidence in
-    [0, 1].
+    identity: the target's number, the same for all joints of a pose. anchor: the point itself, or the centre of the
+    box. size: width and height; of points, the side of the patch they stand for. mask: soft membership over
+    `mask_window` on a square grid; a box's covers the box. score: confidence in [0, 1].
     """
 
     kind: Int[Array, "n"]
+    identity: Int[Array, "n"]
     valid: Bool[Array, "n"]
     anchor: Float[Array, "n 2"]
     size: Float[Array, "n 2"]
@@ -70,10 +80,12 @@ class Targets(NamedTuple):
     score: Float[Array, "n"]
 
 
-def describe(target: Target, patch: float) -> tuple[int, np.ndarray, np.ndarray]:
-    """Kind, anchor and size of one target; `patch` is the side, in pixels, that a point stands for."""
+def describe(target: Target, patch: float) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """Kind, anchor and size of each of a target's slots; `patch` is the side, in pixels, that a point stands for."""
     if isinstance(target, Point):
-        return POINT, np.array([target.x, target.y], np.float32), np.full(2, patch, np.float32)
+        return [(POINT, np.array([target.x, target.y], np.float32), np.full(2, patch, np.float32))]
+    if isinstance(target, Pose):
+        return [(POSE, joint[:2].astype(np.float32), np.full(2, patch, np.float32)) for joint in target.joints]
     if isinstance(target, Box):
         box = np.array([target.x0, target.y0, target.x1, target.y1], np.float32)
         kind = BOX
@@ -81,7 +93,12 @@ def describe(target: Target, patch: float) -> tuple[int, np.ndarray, np.ndarray]
         rows, columns = np.nonzero(target.mask)
         box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
         kind = SEGMENT
-    return kind, (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+    return [(kind, (box[:2] + box[2:]) / 2, box[2:] - box[:2])]
+
+
+def is_point(kind: Int[Array, "*n"]) -> Bool[Array, "*n"]:
+    """Points, and joints of poses, which are read like points."""
+    return (kind == POINT) | (kind == POSE)
 
 
 def kernels(
@@ -101,14 +118,29 @@ def kernels(
     square = jnp.sum(offsets**2, axis=-1)
     point = jnp.exp(-0.5 * square / (sigma * cell) ** 2)
     box = jnp.exp(-0.5 * square / spread**2) * (jnp.max(jnp.abs(offsets), axis=-1) < 0.5) * segment
-    return jnp.where(kind[:, None] == POINT, point, jnp.where(kind[:, None] == BOX, box, segment))
+    return jnp.where(is_point(kind)[:, None], point, jnp.where(kind[:, None] == BOX, box, segment))
 
 
-def window_side(targets: Targets, context: float, point_side: float) -> Float[Array, "n"]:
-    """Side of the search window in pixels: `context` times the target's size, or `point_side` for points."""
+def window_side(targets: Targets, context: float, point_side: float) -> Float[Array, ""]:
+    """Side of the search window of the slots of one identity, in pixels.
+
+    `context` times the target's size; `point_side` for points; for poses, the joints' extent with a margin.
+    """
     side = context * jnp.sqrt(jnp.prod(targets.size, axis=-1))
     side = jnp.maximum(side, 1.2 * jnp.max(targets.size, axis=-1))
-    return jnp.where(targets.kind == POINT, point_side, side)
+    side = jnp.where(is_point(targets.kind), point_side, side)
+    low, high = extent(targets)
+    spread = jnp.where(jnp.sum(targets.valid) > 1, (1 + context) / 2 * jnp.max(high - low), 0.0)
+    return jnp.maximum(jnp.max(jnp.where(targets.valid, side, 0.0)), spread)
+
+
+def extent(targets: Targets) -> tuple[Float[Array, "2"], Float[Array, "2"]]:
+    """Least and largest anchor of the slots that hold something."""
+    held = targets.valid[:, None]
+    low = jnp.min(jnp.where(held, targets.anchor, jnp.inf), axis=0)
+    high = jnp.max(jnp.where(held, targets.anchor, -jnp.inf), axis=0)
+    none = ~jnp.any(held)
+    return jnp.where(none, targets.anchor[0], low), jnp.where(none, targets.anchor[0], high)
 
 
 def boxes(targets: Targets) -> Float[Array, "n 4"]:

@@ -11,9 +11,9 @@ null key is right only where neither can.
 
 The network predicts the offset z^{t+1} - z^t; its data prediction is z_k + alpha_k * offset, so eq. 6 divided by
 alpha_k^2 is the plain error of the offset, which weighs all k alike. The target of a row is the bilinear one-hot of
-the true source over the cells of the references, or the null key where the source is hidden or outside. Three quarters of
-the queries sit at k near 0, where the tracker reads; only the last quarter, at k ~ U{1..T}, pays for the decoder's
-last level, and their correspondence counts by 1 - alpha_k, since at k = T the input says nothing of frame t + 1.
+the true source over the cells of the references, or the null key where the source is hidden or outside. Three
+quarters of the queries sit at k near 0, where the tracker reads; only the last quarter, at k ~ U{1..T}, pays for the
+decoder's last level, and their correspondence counts by 1 - alpha_k, since at k = T the input says nothing of t + 1.
 """
 
 from typing import NamedTuple

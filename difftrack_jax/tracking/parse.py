@@ -1,6 +1,7 @@
 """What to follow, as text: 'KIND:ARGS[@FRAME]; ...', or a JSON file that says the same.
 
-    point:x,y    box:x0,y0,x1,y1    segment:mask.png[#label]    in pixels of the video; @FRAME, 0 if absent,
+    point:x,y    box:x0,y0,x1,y1    segment:mask.png[#label]    pose:joints.json    in pixels of the video; @FRAME, 0 if
+                                                                                    absent,
     "box:10,20,80,60; point:5,9@12; segment:first.png#2"        is the frame in which the target is given
 
     targets.json    [{"kind": "box", "args": [10, 20, 80, 60]},
@@ -22,13 +23,13 @@ import numpy as np
 from PIL import Image
 
 from difftrack_jax.errors import UserError
-from difftrack_jax.tracking.indicators import Box, Point, Segment, Target
-from difftrack_jax.typing import Bool
+from difftrack_jax.tracking.indicators import Box, Point, Pose, Segment, Target
+from difftrack_jax.typing import Bool, Float
 
 Timed = tuple[int, Target]  # the frame in which a target is given, and the target
 _NUMBERS = {"point": ("x,y", 2), "box": ("x0,y0,x1,y1", 4)}
-_LATER = ("pose", "text")
-KINDS = (*_NUMBERS, "segment", *_LATER)
+_LATER = ("text",)
+KINDS = (*_NUMBERS, "segment", "pose", *_LATER)
 
 
 def parse_targets(text: str) -> list[Timed]:
@@ -51,6 +52,8 @@ def make_target(kind: str, args: Sequence[Any] | np.ndarray, name: str = "", fol
     if kind == "segment":
         mask = args if isinstance(args, np.ndarray) else read_mask(args, folder)
         return Segment(mask)
+    if kind == "pose":
+        return Pose(_joints(read_joints(args, folder) if isinstance(args, str) else args, name))
     if kind not in _NUMBERS:
         raise UserError(_unknown(name, kind))
     form, count = _NUMBERS[kind]
@@ -94,6 +97,32 @@ def read_mask(spec: str, folder: str = "") -> Bool[np.ndarray, "h w"]:
     return mask
 
 
+def read_joints(path: str, folder: str = "") -> Any:
+    """What a JSON file of joints holds."""
+    file = pathlib.Path(folder, os.path.expanduser(path))
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"pose:{path}: {file} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UserError(f"pose:{path}: {file} is not JSON ({error})") from error
+
+
+def _joints(rows: Any, name: str) -> Float[np.ndarray, "j 3"]:
+    """[[x, y] or [x, y, visible], ...], or COCO's flat x, y, v, x, y, v."""
+    try:
+        joints = np.asarray(rows, np.float64)
+    except (TypeError, ValueError):
+        joints = np.zeros(0)
+    if joints.ndim == 1 and joints.size and joints.size % 3 == 0:
+        joints = joints.reshape(-1, 3)
+    if joints.ndim != 2 or joints.shape[1] not in (2, 3) or not len(joints):
+        raise UserError(f"{name}: needs a list of [x, y, visible], one for each joint")
+    if joints.shape[1] == 2:
+        joints = np.concatenate([joints, np.ones((len(joints), 1))], axis=1)
+    return joints
+
+
 def _parse(part: str) -> Timed:
     """One 'KIND:ARGS[@FRAME]'."""
     kind, colon, rest = part.partition(":")
@@ -132,7 +161,7 @@ def _entry(entry: Any, name: str, folder: str) -> Timed:
         raise UserError(_unknown(name, kind))
     if isinstance(frame, bool) or not isinstance(frame, int):
         raise UserError(f"{name}: its frame {frame!r} is not a whole number")
-    if not isinstance(args, str if kind not in _NUMBERS else list):
+    if not isinstance(args, (str, list) if kind == "pose" else str if kind not in _NUMBERS else list):
         wanted = "a list of numbers" if kind in _NUMBERS else "text"
         raise UserError(f"{name}: args of {kind} must be {wanted}" if kind in KINDS else _unknown(name, kind))
     return _frame(frame, name), make_target(kind, args, name, folder)

@@ -21,7 +21,7 @@ from difftrack_jax.ops.masks import largest_component, quantile_box
 from difftrack_jax.ops.sampling import cell_centres, soft_arg_max
 from difftrack_jax.ops.windows import from_window
 from difftrack_jax.ops.windows import resample as resample_window
-from difftrack_jax.tracking.indicators import BOX, POINT, SEGMENT, Targets, boxes
+from difftrack_jax.tracking.indicators import BOX, SEGMENT, Targets, boxes, is_point
 from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Float
 
@@ -52,8 +52,12 @@ def carry(rows: Float[Array, "q m"], kernels: Float[Array, "r c n"], coordinates
     """Apply rows (over r references of c cells, then the null column, if any) to what the references know."""
     r, c, _ = kernels.shape
     rows = jnp.moveaxis(rows[:, : r * c].reshape(-1, r, c), 1, 0)
-    share = jnp.einsum("rqc,rcn->qn", rows, kernels)
-    return Reading(share, jnp.einsum("rqc,rcnd->rqnd", rows, coordinates), jnp.sum(rows, axis=-1))
+    mass = jnp.sum(rows, axis=-1)
+    # A reference in which a target is not marked (it joined later) says nothing of it, neither yes nor no.
+    marked = jnp.max(kernels, axis=1) > 0
+    silent = jnp.einsum("rq,rn->qn", mass, 1.0 - marked)
+    share = jnp.einsum("rqc,rcn->qn", rows, kernels) / jnp.maximum(1.0 - silent, 0.2)
+    return Reading(share, jnp.einsum("rqc,rcnd->rqnd", rows, coordinates * marked[:, None, :, None]), mass)
 
 
 def read(
@@ -195,9 +199,9 @@ def _choose(maps, fit, masks, targets, window, grid, settings):
     new = jnp.where(is_segment, (extent[:, :2] + extent[:, 2:]) / 2, new)
     size = jnp.where(is_segment, extent[:, 2:] - extent[:, :2], size)
     peak = from_window(soft_arg_max(shaped), window, grid)
-    is_point = (targets.kind == POINT)[:, None]
+    lone = is_point(targets.kind)[:, None]
     point = peak if settings.point == "soft_arg_max" else fit.anchor
-    return jnp.where(is_point, point, new), jnp.where(is_point, targets.size, size)
+    return jnp.where(lone, point, new), jnp.where(lone, targets.size, size)
 
 
 def _extent(mask, window):

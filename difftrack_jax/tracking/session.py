@@ -1,5 +1,4 @@
-"""The tracker for people: numpy frames in, `Prediction`s out, ids that are never reused, slots that
-grow by doubling.
+"""The tracker for people: numpy frames in, `Prediction`s out, ids that are never reused, slots that grow by doubling.
 
     tracker = load_tracker("mini")
     state = tracker.init(frame, [Box(10, 20, 80, 60), Point(5, 9)])
@@ -10,6 +9,7 @@ The state is a pytree; nothing about a video is kept in the tracker itself, so o
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,8 +20,10 @@ import numpy as np
 from difftrack_jax.backbones import Backbone, load_backbone
 from difftrack_jax.errors import UserError
 from difftrack_jax.ops import windows
+from difftrack_jax.tracking import predictions, slots
 from difftrack_jax.tracking import tracker as pure
-from difftrack_jax.tracking.indicators import KINDS, SEGMENT, Point, Segment, Target, Targets, boxes, describe
+from difftrack_jax.tracking.checks import check
+from difftrack_jax.tracking.indicators import SEGMENT, Pose, Segment, Target, Targets, describe
 from difftrack_jax.tracking.settings import Settings, preset_named
 from difftrack_jax.tracking.settings import check as check_settings
 from difftrack_jax.typing import HostFrame, Prediction
@@ -30,7 +32,7 @@ MASK_SIDE = 64  # cells along a side of a segment's mask grid
 
 
 class Session(NamedTuple):
-    """State of a tracked video: the pure state, the id of each slot (0: free), and the next id to give."""
+    """A tracked video: the pure state, the id in each slot [windows, places] (0: free), and the next id to give."""
 
     pure: pure.State
     ids: np.ndarray
@@ -45,20 +47,22 @@ class Tracker:
         bind = lambda f: functools.partial(f, backbone, settings)
         self._init = jax.jit(bind(pure.init))
         self._steps = {}  # one compiled step for each number of fine-tuning steps: the first pair's and the rest
+        self._replace_window = jax.jit(slots.window_replaced, donate_argnums=0)
+        self._replace_place = jax.jit(slots.place_replaced, donate_argnums=0)
         self._full_mask = jax.jit(jax.vmap(pure.full_mask, (0, 0, None)), static_argnums=2)
 
     def init(self, frame: HostFrame, targets: Sequence[Target]) -> Session:
         """Start on a frame, with at least one target in it. Raises UserError for a target that is not in the frame."""
         if not targets:
             raise UserError("targets: none given; name at least one, such as box:10,20,80,60")
-        slots = capacity(len(targets))
-        rows = [self._target(frame, target) for target in targets]
-        empty = pure.empty_targets(slots, MASK_SIDE)
-        filled = jax.tree.map(lambda e, *r: e.at[: len(r)].set(jnp.stack(r)), empty, *rows)
-        ids = np.array([*range(1, len(targets) + 1), *[0] * (slots - len(targets))])
-        key = jax.random.key(self.seed)
-        state = self._init(self.backbone.params, _to_float(frame), filled, key)
-        return Session(state, ids, len(targets) + 1)
+        rows = [self._rows(frame, target, number) for number, target in enumerate(targets, 1)]
+        if not self.isolated:
+            rows = [list(itertools.chain(*rows))]
+        windows_ = slots.capacity(len(rows)) if self.isolated else 1
+        places = slots.capacity(max(map(len, rows)))
+        filled = slots.filled(rows, windows_, places, MASK_SIDE)
+        state = self._init(self.backbone.params, _to_float(frame), filled, jax.random.key(self.seed))
+        return Session(state, np.array(filled.identity), len(targets) + 1)
 
     def step(self, session: Session, frame: HostFrame) -> tuple[Session, Prediction]:
         """The next frame. Raises UserError when its size is not that of the first."""
@@ -72,63 +76,89 @@ class Tracker:
         return session, self.predict(session)
 
     def predict(self, session: Session) -> Prediction:
-        """Where the targets of a session are now."""
-        targets = jax.tree.map(np.asarray, session.pure.targets)
-        live = np.nonzero(session.ids)[0]
+        """Where the targets of a session are now, in the order of their slots."""
+        targets = jax.tree.map(_flat, session.pure.targets)
+        ids = _flat(session.ids)
         size = session.pure.frame.shape[:2]
-        has_mask = [slot for slot in live if targets.kind[slot] == SEGMENT and targets.visible[slot]]
+        shown = np.nonzero((ids > 0) & (targets.kind == SEGMENT) & targets.visible)[0]
         masks = {}
-        if has_mask:
-            every = self._full_mask(session.pure.targets.mask, session.pure.targets.mask_window, size)
-            masks = {slot: np.asarray(every[slot]) for slot in has_mask}
-        kinds = tuple(KINDS[targets.kind[slot]] for slot in live)
-        return Prediction(
-            frame=int(session.pure.index),
-            id=session.ids[live],
-            kind=kinds,
-            point=targets.anchor[live],
-            box=boxes(targets)[live],
-            segment=tuple(masks.get(slot) for slot in live),
-            pose=(None,) * len(live),
-            visible=targets.visible[live],
-            score=targets.score[live],
-        )
+        if len(shown):
+            every = self._full_mask(jnp.asarray(targets.mask), jnp.asarray(targets.mask_window), size)
+            masks = {int(slot): np.asarray(every[slot]) for slot in shown}
+        return predictions.of_slots(int(session.pure.index), targets, ids, masks)
 
     def add(self, session: Session, frame: HostFrame, target: Target) -> Session:
-        """A new target in the current frame; slots double when all are taken (one more compilation)."""
-        if self.settings.window != "target":
-            raise UserError("targets can join a running video only with --config.tracker.window=target")
-        session = _grown(session) if session.ids.all() else session
-        slot = int(np.nonzero(session.ids == 0)[0][0])
-        row = self._target(frame, target)
-        one = jax.tree.map(lambda a: jnp.asarray(a)[None], row)
-        fresh = self._init(self.backbone.params, _to_float(frame), one, jax.random.key(self.seed + session.next_id))
-        put = lambda old, new: jax.tree.map(lambda o, n: o.at[slot].set(n[0]), old, new)
-        state = session.pure._replace(
-            targets=put(session.pure.targets, fresh.targets),
-            first=put(session.pure.first, fresh.first),
-            recent=put(session.pure.recent, fresh.recent),
-            tuning=None if fresh.tuning is None else put(session.pure.tuning, fresh.tuning),
-        )
-        ids = session.ids.copy()
-        ids[slot] = session.next_id
+        """A new target in the current frame; slots grow when all are taken (one more compilation)."""
+        rows = self._rows(frame, target, session.next_id)
+        session = self._with_room(session, len(rows))
+        ids, state = session.ids.copy(), session.pure
+        if self.isolated:
+            w = int(np.nonzero((ids == 0).all(1))[0][0])
+            one = slots.filled([rows], 1, ids.shape[1], MASK_SIDE)
+            fresh = self._init(self.backbone.params, _to_float(frame), one, jax.random.key(self.seed + session.next_id))
+            state = self._replace_window(state, fresh, jnp.int32(w))
+            ids[w, : len(rows)] = session.next_id
+        else:
+            free = np.nonzero(ids[0] == 0)[0]
+            for m, row in zip(free, rows):
+                state = self._replace_place(state, row, jnp.int32(m))
+                ids[0, m] = session.next_id
         return Session(state, ids, session.next_id + 1)
 
     def remove(self, session: Session, target_id: int) -> Session:
         """Stop following a target. Raises UserError when there is none of that id."""
-        if target_id <= 0 or target_id not in session.ids:
-            raise UserError(f"target {target_id}: not being followed; ids are {session.ids[session.ids > 0].tolist()}")
-        slot = int(np.nonzero(session.ids == target_id)[0][0])
+        gone = self._slots_of(session, target_id)
         targets = session.pure.targets
-        targets = targets._replace(valid=targets.valid.at[slot].set(False), visible=targets.visible.at[slot].set(False))
-        ids = session.ids.copy()
-        ids[slot] = 0
+        targets = targets._replace(
+            valid=targets.valid & ~gone, visible=targets.visible & ~gone, identity=jnp.where(gone, 0, targets.identity)
+        )
+        ids = np.where(gone, 0, session.ids)
         return session._replace(pure=session.pure._replace(targets=targets), ids=ids)
 
-    def lower(self, session: Session):
-        """Compile the steps this session will need ahead of time."""
-        for tune in {self.settings.tune_first, self.settings.tune_steps}:
-            self._step(tune).lower(self.backbone.params, session.pure, session.pure.frame).compile()
+    def move(self, session: Session, target_id: int, box: np.ndarray) -> Session:
+        """Correct the place of a box in the current frame, by a detection say. What it looks like stays remembered."""
+        here = jnp.asarray(self._slots_of(session, target_id))
+        place = jnp.asarray(box, jnp.float32)
+        targets = session.pure.targets
+        put = lambda new, old: jnp.where(here.reshape(*here.shape, *[1] * (old.ndim - 2)), new, old)
+        targets = targets._replace(
+            anchor=put((place[:2] + place[2:]) / 2, targets.anchor),
+            size=put(place[2:] - place[:2], targets.size),
+            mask_window=put(place, targets.mask_window),
+            visible=targets.visible | here,
+        )
+        return session._replace(pure=session.pure._replace(targets=targets))
+
+    @property
+    def isolated(self) -> bool:
+        """Every target has a search window of its own."""
+        return self.settings.window == "target"
+
+    def _slots_of(self, session, target_id):
+        if target_id <= 0 or target_id not in session.ids:
+            raise UserError(f"target {target_id}: not being followed; ids are {sorted({*session.ids.flat} - {0})}")
+        return session.ids == target_id
+
+    def _with_room(self, session, places):
+        """The session with enough free slots for one more target of so many places."""
+        w, m = session.ids.shape
+        if self.isolated:
+            windows_ = w if (session.ids == 0).all(1).any() else 2 * w
+            m = max(m, slots.capacity(places))
+        else:
+            windows_, free = 1, int((session.ids == 0).sum())
+            while free < places:
+                m, free = 2 * m, free + m
+        if (windows_, m) == session.ids.shape:
+            return session
+        more = ((0, windows_ - session.ids.shape[0]), (0, m - session.ids.shape[1]))
+        return session._replace(pure=slots.padded(session.pure, windows_, m), ids=np.pad(session.ids, more))
+
+    def lower(self, session: Session) -> list[jax.stages.Compiled]:
+        """The steps this session will need, compiled ahead of time: the first pair's and the rest."""
+        tunes = sorted({self.settings.tune_first, self.settings.tune_steps}, reverse=True)
+        arguments = self.backbone.params, session.pure, session.pure.frame
+        return [self._step(tune).lower(*arguments).compile() for tune in tunes]
 
     def _step(self, tune):
         if tune not in self._steps:
@@ -136,51 +166,25 @@ class Tracker:
             self._steps[tune] = jax.jit(bound, donate_argnums=1)
         return self._steps[tune]
 
-    def _target(self, frame, target):
-        """One row of `Targets`."""
+    def _rows(self, frame, target, number):
+        """The rows of `Targets` of one target: one, or one for each joint of a pose."""
         check(target, frame.shape[1], frame.shape[0])
         height, width = frame.shape[:2]
-        kind, anchor, size = describe(target, patch=0.05 * max(height, width))
-        mask, window = (
-            np.ones((MASK_SIDE, MASK_SIDE), np.float32),
-            np.concatenate([anchor - size / 2, anchor + size / 2]),
-        )
+        parts = describe(target, patch=0.05 * max(height, width))
+        seen = target.joints[:, 2] > 0 if isinstance(target, Pose) else np.ones(len(parts), bool)
+        return [self._row(target, number, *part, here) for part, here in zip(parts, seen)]
+
+    def _row(self, target, number, kind, anchor, size, seen):
+        mask = np.ones((MASK_SIDE, MASK_SIDE), np.float32)
+        window = np.concatenate([anchor - size / 2, anchor + size / 2])
         if isinstance(target, Segment):
             side = max(1.3 * float(size.max()), 16.0)
             window = np.concatenate([anchor - side / 2, anchor + side / 2]).astype(np.float32)
             whole = jnp.asarray(target.mask, jnp.float32)[..., None]
             mask = windows.crop(whole, jnp.asarray(window), (MASK_SIDE, MASK_SIDE))[..., 0]
-        score = np.float32(1.0)
-        row = Targets(np.int32(kind), np.True_, anchor, size, mask, window, np.True_, score)
+        seen, score = np.bool_(seen), np.float32(seen)
+        row = Targets(np.int32(kind), np.int32(number), seen, anchor, size, mask, window, seen, score)
         return jax.tree.map(jnp.asarray, row)
-
-
-def capacity(targets: int) -> int:
-    """Slots for a number of targets: powers of two and the numbers halfway, so that few sizes are ever compiled."""
-    power = 1 << (targets - 1).bit_length()
-    return 3 * power // 4 if power >= 4 and targets <= 3 * power // 4 else power
-
-
-def check(target: Target, width: int, height: int) -> None:
-    """Raise UserError unless the target lies in a frame of the given size."""
-    if isinstance(target, Segment):
-        if target.mask.shape != (height, width):
-            got = "x".join(map(str, target.mask.shape[::-1]))
-            raise UserError(f"segment: its mask is {got} but the video is {width}x{height}")
-        if not target.mask.any():
-            raise UserError("segment: the mask is empty")
-        return
-    values = dataclasses.astuple(target)
-    if not np.all(np.isfinite(values)):
-        raise UserError(f"{target.kind}: {values} is not finite")
-    if isinstance(target, Point):
-        if not (0 <= target.x < width and 0 <= target.y < height):
-            raise UserError(f"point: ({target.x:g}, {target.y:g}) lies outside the video ({width}x{height})")
-        return
-    if target.x1 <= target.x0 or target.y1 <= target.y0:
-        raise UserError(f"box: {values} needs x0 < x1 and y0 < y1 (corners, not width and height)")
-    if target.x1 <= 0 or target.y1 <= 0 or target.x0 >= width or target.y0 >= height:
-        raise UserError(f"box: {values} lies outside the video ({width}x{height})")
 
 
 def load_tracker(model: str = "mini", preset: str = "fast", seed: int = 0, **changes) -> Tracker:
@@ -204,16 +208,5 @@ def _to_float(frame: np.ndarray) -> jax.Array:
     return jnp.asarray(frame, jnp.float32) / 127.5 - 1.0
 
 
-def _grown(session: Session) -> Session:
-    """Twice the slots, the new ones empty."""
-    double = lambda tree: jax.tree.map(lambda a: jnp.concatenate([a, jnp.zeros_like(a)]), tree)
-    n = len(session.ids)
-    old, empty = session.pure.targets, pure.empty_targets(n, MASK_SIDE)
-    targets = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), old, empty)
-    state = session.pure._replace(
-        targets=targets,
-        first=double(session.pure.first),
-        recent=double(session.pure.recent),
-        tuning=None if session.pure.tuning is None else double(session.pure.tuning),
-    )
-    return session._replace(pure=state, ids=np.concatenate([session.ids, np.zeros(n, session.ids.dtype)]))
+def _flat(a) -> np.ndarray:
+    return np.asarray(a).reshape(-1, *a.shape[2:])

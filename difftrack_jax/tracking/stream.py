@@ -8,13 +8,13 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from difftrack_jax.data.video import Source, open_source, prefetch
 from difftrack_jax.errors import UserError
+from difftrack_jax.tracking import predictions
+from difftrack_jax.tracking.checks import check
 from difftrack_jax.tracking.indicators import Target
 from difftrack_jax.tracking.parse import Timed, parse_targets
-from difftrack_jax.tracking.session import Session, Tracker, check, load_tracker
+from difftrack_jax.tracking.session import Session, Tracker, load_tracker
 from difftrack_jax.typing import HostFrame, Prediction
 
 
@@ -38,7 +38,7 @@ def track(
     source = video if isinstance(video, Source) else open_source(video)
     timed = parse_targets(targets) if isinstance(targets, str) else [_timed(target) for target in targets]
     tracker = load_tracker(model, preset, seed, **changes)
-    check_targets(source, timed, joining=tracker.settings.window == "target")
+    check_targets(source, timed)
     with contextlib.closing(prefetch(source.iterate())) as frames:
         for tracked in follow(tracker, frames, timed):
             yield tracked.prediction
@@ -61,13 +61,13 @@ def follow(
                 session = tracker.add(session, frame, target)
         elif joining:
             session = tracker.init(frame, joining)
-        prediction = nothing() if session is None else tracker.predict(session)
+        prediction = predictions.nothing() if session is None else tracker.predict(session)
         yield Tracked(frame, session, prediction._replace(frame=index))
     if late := [at for at, _ in targets if at > index]:
         raise UserError(f"targets: one is given in frame {late[0]}, but the video has {index + 1} frames")
 
 
-def check_targets(source: Source, targets: Sequence[Timed], joining: bool = True) -> None:
+def check_targets(source: Source, targets: Sequence[Timed]) -> None:
     """Raise UserError for a target that cannot be followed in this video, before any work is done."""
     if not targets:
         raise UserError("targets: none given; name at least one, such as box:10,20,80,60")
@@ -75,15 +75,6 @@ def check_targets(source: Source, targets: Sequence[Timed], joining: bool = True
         check(target, source.width, source.height)
         if source.frames is not None and at >= source.frames:
             raise UserError(f"targets: one is given in frame {at}, but the video has {source.frames} frames")
-    if not joining and len({at for at, _ in targets}) > 1:
-        raise UserError("targets can join a running video only with --config.tracker.window=target")
-
-
-def nothing() -> Prediction:
-    """The prediction of a frame without targets; its number is still to be set."""
-    none, flags = np.zeros((0,), np.float32), np.zeros((0,), bool)
-    ids, points, boxes = np.zeros((0,), np.int64), none.reshape(0, 2), none.reshape(0, 4)
-    return Prediction(0, ids, (), points, boxes, (), (), flags, none)
 
 
 def _timed(target: Target | Timed) -> Timed:

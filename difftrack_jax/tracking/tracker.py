@@ -8,8 +8,9 @@ One frame of one window (DINTR, Alg. D.5, with a search window and a memory arou
     attention of frame t+1 over all of them, at the chosen k   processes.read
     maps, then places: L_{t+1} becomes the next frame's tau    attention_maps, readout
 
-Targets are isolated when each has a window of its own (a vmap: TAP-Vid's rule, no target can sway another), and joint
-when one window shows the frame to all. `step` compiles once for a frame size and a number of slots.
+Targets lie in slots, windows x places: isolated when each identity has a window of its own (a vmap: TAP-Vid's rule, no
+target can sway another; one place each, or the joints of a pose), and joint when one window shows the frame to all.
+`step` compiles once for a frame size and a number of slots.
 """
 
 import functools
@@ -22,7 +23,7 @@ from difftrack_jax.backbones import Backbone
 from difftrack_jax.diffusion import interpolation
 from difftrack_jax.ops import windows
 from difftrack_jax.ops.sampling import cell_centres
-from difftrack_jax.tracking import attention_maps, finetune, indicators, processes, readout
+from difftrack_jax.tracking import attention_maps, finetune, indicators, poses, processes, readout
 from difftrack_jax.tracking.indicators import SEGMENT, Targets
 from difftrack_jax.tracking.processes import Memory
 from difftrack_jax.tracking.settings import Settings
@@ -30,9 +31,10 @@ from difftrack_jax.typing import Array, Float, Int, Key, Params
 
 
 class State(NamedTuple):
-    """All that is carried from frame to frame. Leading axis of memory and tuning: windows (one a target, or one).
+    """All that is carried from frame to frame. Leading axis of targets, memory and tuning: windows.
 
-    frame: the last one, in [-1, 1]. first and recent: what is remembered. tuning: None where nothing is tuned.
+    frame: the last one, in [-1, 1]. targets: [windows, places, ...]. first and recent: what is remembered. tuning: None
+    where nothing is tuned.
     """
 
     frame: Float[Array, "h w 3"]
@@ -52,11 +54,10 @@ def init(
     targets: Targets,
     key: Key[Array, ""],
 ) -> State:
-    """The state after the first frame, in which the targets are given."""
-    grouped = _group(settings, targets)
-    window = jax.vmap(functools.partial(_window, settings, frame.shape[:2]))(grouped)
+    """The state after the first frame, in which the targets [windows, places, ...] are given."""
+    window = jax.vmap(functools.partial(_window, settings, frame.shape[:2]))(targets)
     remember = functools.partial(_remember, backbone, settings, params, frame)
-    first = jax.vmap(remember)(grouped, window)
+    first = jax.vmap(remember)(targets, window)
     recent = jax.tree.map(lambda a: jnp.repeat(a, settings.memory, axis=1), first)
     tuning = None
     if settings.tune_first or settings.tune_steps:
@@ -72,19 +73,17 @@ def step(
 ) -> tuple[State, Targets]:
     """Follow every target into the next frame, after `tune` fine-tuning steps on the pair."""
     key = jax.random.fold_in(state.key, state.index)
-    grouped = _group(settings, state.targets)
     follow = functools.partial(_follow, backbone, settings, params, state.frame, frame, key, tune)
     fresh = (state.index % settings.memory_gap) == 0
-    found, recent, tuning = jax.vmap(follow, (0, 0, 0, 0, None))(
-        grouped, state.first, state.recent, state.tuning, fresh
+    targets, recent, tuning = jax.vmap(follow, (0, 0, 0, 0, None))(
+        state.targets, state.first, state.recent, state.tuning, fresh
     )
-    targets = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), found)
     new = State(frame, state.index + 1, targets, state.first, recent, tuning, state.key)
     return new, targets
 
 
 def _follow(backbone, settings, params, previous, frame, key, tune, targets, first, recent, tuning, fresh):
-    """One window: its targets (m slots), its memory, its weights."""
+    """One window: its targets, its memory, its weights."""
     window = _window(settings, frame.shape[:2], targets)
     size = _pixels(settings, frame.shape[:2])
     grid = (size[0] // backbone.stride, size[1] // backbone.stride)
@@ -100,7 +99,7 @@ def _follow(backbone, settings, params, previous, frame, key, tune, targets, fir
     reading, self_ = processes.read(backbone, params, settings, z_start, z_end, memory, near, key)
     maps = attention_maps.propagate(self_, reading.share, settings.beta, settings.propagation)
     perfect = readout.concentration_of(last.kernels[0])
-    found = readout.read(maps, reading, perfect, targets, window, grid, settings)
+    found = poses.hold_together(targets, readout.read(maps, reading, perfect, targets, window, grid, settings))
     # A frame in which nothing was seen teaches the memory nothing.
     push = fresh & jnp.any(targets.visible)
     recent = jax.tree.map(
@@ -141,7 +140,7 @@ def on_grid(
     p = windows.from_window(cell_centres(*grid), window, grid)
     size = jnp.maximum(targets.size, 1e-3)
     u = (p[None] - targets.anchor[:, None]) / size[:, None]
-    offsets = jnp.where((targets.kind == indicators.POINT)[:, None, None], u * size[:, None], u)
+    offsets = jnp.where(indicators.is_point(targets.kind)[:, None, None], u * size[:, None], u)
     resample = lambda mask, old: windows.resample(mask[..., None], old, window, grid)[..., 0]
     segment = jax.vmap(resample)(targets.mask, targets.mask_window).reshape(-1, grid[0] * grid[1])
     # Soft labels that are fed back blur a little every frame; a steeper slope through one half holds the border.
@@ -150,13 +149,6 @@ def on_grid(
     cell = (window[2] - window[0]) / grid[1]
     kernel = indicators.kernels(targets.kind, offsets, cell, segment)
     return kernel * targets.valid[:, None], u
-
-
-def _group(settings: Settings, targets: Targets) -> Targets:
-    """Slots [n] as windows x slots: [n, 1] when isolated, [1, n] when joint."""
-    if settings.window == "target":
-        return jax.tree.map(lambda a: a[:, None], targets)
-    return jax.tree.map(lambda a: a[None], targets)
 
 
 def _pixels(settings: Settings, frame: tuple[int, int]) -> tuple[int, int]:
@@ -172,25 +164,10 @@ def _window(settings: Settings, frame: tuple[int, int], targets: Targets) -> Flo
     if settings.window == "frame":
         return jnp.array([0.0, 0.0, frame[1], frame[0]])
     longest = float(max(frame))
-    side = indicators.window_side(targets, settings.context, settings.point_side * longest)[0]
-    side = jnp.where(targets.visible[0], side, 1.5 * side)
-    return windows.around(targets.anchor[0], jnp.clip(side, 32.0, longest), frame)
-
-
-def empty_targets(slots: int, mask_side: int) -> Targets:
-    """Slots that hold nothing."""
-    box = jnp.tile(jnp.array([[0.0, 0.0, 1.0, 1.0]]), (slots, 1))
-    return Targets(
-        kind=jnp.full(slots, SEGMENT, jnp.int32),
-        valid=jnp.zeros(slots, bool),
-        # Typed, because a weak type would compile the step twice.
-        anchor=jnp.full((slots, 2), 16.0, jnp.float32),
-        size=jnp.full((slots, 2), 16.0, jnp.float32),
-        mask=jnp.zeros((slots, mask_side, mask_side)),
-        mask_window=box,
-        visible=jnp.zeros(slots, bool),
-        score=jnp.zeros(slots),
-    )
+    side = indicators.window_side(targets, settings.context, settings.point_side * longest)
+    side = jnp.where(jnp.any(targets.visible), side, 1.5 * side)
+    low, high = indicators.extent(targets)
+    return windows.around((low + high) / 2, jnp.clip(side, 32.0, longest), frame)
 
 
 def full_mask(mask: Float[Array, "g g2"], window: Float[Array, "4"], frame: tuple[int, int]) -> Array:

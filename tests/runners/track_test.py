@@ -198,7 +198,6 @@ BAD = {
     "empty mask": (dict(targets="segment:{things}/empty.png"), "the mask is empty"),
     "other mask size": (dict(targets="segment:{things}/small.png"), "its mask is 8x8 but the video is 66x48"),
     "after the end": (dict(targets="point:5,5@9"), "frame 9, but the video has 9 frames"),
-    "joining one window": (dict(targets="point:5,5;point:5,5@1", tracker=dict(window="frame")), "can join"),
     "unknown model": (dict(model="maxi"), "model 'maxi'"),
     "missing weights": (dict(model="nowhere.safetensors"), "no such file"),
     "unknown preset": (dict(preset="slow"), "known presets are fast, paper"),

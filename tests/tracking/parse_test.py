@@ -68,7 +68,7 @@ BAD = {
     "box:3,4,3,9": "x0 < x1",
     "point:1,2@-1": "frame -1 is negative",
     "point:1,2@x": "'x' is not a whole number",
-    "pose:joints.json": "no pose indication yet",
+    "pose:joints.json": "joints.json cannot be read",
     "text:a red car": "no text indication yet",
     "segment:nowhere.png": "no such mask file",
     "segment:{folder}/broken.png": "cannot be read as an image",

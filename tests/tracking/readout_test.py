@@ -1,10 +1,11 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from difftrack_jax.ops.sampling import cell_centres
 from difftrack_jax.ops.windows import from_window
-from difftrack_jax.tracking import readout, tracker
+from difftrack_jax.tracking import readout, slots, tracker
 from difftrack_jax.tracking.indicators import BOX, POINT, SEGMENT
 from difftrack_jax.tracking.settings import Settings
 
@@ -16,7 +17,7 @@ def target(kind, anchor, size):
     """One slot whose mask says the whole box."""
     anchor, size = jnp.array([anchor], jnp.float32), jnp.array([size], jnp.float32)
     window = jnp.concatenate([anchor - size / 2, anchor + size / 2], axis=1)
-    empty = tracker.empty_targets(1, 64)
+    empty = jax.tree.map(lambda a: a[0], slots.empty(1, 1, 64))
     full = jnp.ones_like(empty.mask)
     yes = jnp.ones(1, bool)
     return empty._replace(
@@ -104,3 +105,11 @@ def test_background_that_stays_does_not_hold_back_a_box_that_moves():
         share[:, None], reading, readout.concentration_of(share[:, None]), before, WINDOW, GRID, Settings()
     )
     np.testing.assert_allclose(after.anchor[0], [88.0, 64.0], atol=3.0)
+
+
+def test_a_reference_that_never_saw_a_target_says_nothing_of_it():
+    """Half of every row falls on a reference in which the target is not marked: the share is that of the other half."""
+    rows = jnp.full((4, 4), 0.25)
+    kernels = jnp.stack([jnp.ones((2, 1)), jnp.zeros((2, 1))])
+    late = readout.carry(rows, kernels, jnp.zeros((2, 2, 1, 2)))
+    np.testing.assert_allclose(late.share, 1.0, rtol=1e-6)

@@ -12,7 +12,7 @@ from difftrack_jax.models import variants
 from difftrack_jax.models.unet_adm import UNetADM
 from difftrack_jax.ops.boxes import iou
 from difftrack_jax.tracking import processes, tracker
-from difftrack_jax.tracking.indicators import Box, Point, Segment
+from difftrack_jax.tracking.indicators import Box, Point, Pose, Segment
 from difftrack_jax.tracking.session import Tracker
 from difftrack_jax.tracking.settings import PRESETS, Settings
 
@@ -162,6 +162,44 @@ def test_targets_join_and_leave_and_ids_are_never_reused():
         track.remove(session, 1)
 
 
+def test_targets_join_one_window_too_and_are_followed_from_there():
+    frames = walk(5, dx=8, dy=0)
+    track = Tracker(oracle(), dataclasses.replace(SMALL, window="frame", size=128))
+    session = track.init(frames[0], [Box(24, 24, 56, 48)])
+    session, _ = track.step(session, frames[1])
+    for target in (Point(60, 44), Box(72, 40, 96, 72)):
+        session = track.add(session, frames[1], target)
+    session, _ = track.step(session, frames[2])
+    session, prediction = track.step(session, frames[3])
+    assert prediction.id.tolist() == [1, 2, 3]
+    np.testing.assert_allclose(prediction.point[1], [76, 44], atol=2.0)
+    assert iou(prediction.box[2], np.array([88, 40, 112, 72], np.float32)) > 0.8
+
+
+def test_a_corrected_box_goes_on_from_its_new_place():
+    frames = walk(3, dx=0, dy=0)
+    track = Tracker(oracle(), SMALL)
+    session = track.init(frames[0], [Box(40, 30, 72, 54)])
+    session = track.move(session, 1, np.array([44, 34, 76, 58], np.float32))
+    np.testing.assert_allclose(track.predict(session).box[0], [44, 34, 76, 58])
+    session, prediction = track.step(session, frames[1])
+    assert iou(prediction.box[0], np.array([44, 34, 76, 58], np.float32)) > 0.7
+
+
+@pytest.mark.parametrize("window", ["target", "frame"])
+def test_the_joints_of_a_pose_share_one_identity_and_move_with_the_body(window):
+    frames = walk(3, dx=8, dy=0)
+    joints = np.array([[40, 40, 1], [56, 44, 1], [48, 60, 1], [0, 0, 0]], np.float32)
+    settings = dataclasses.replace(SMALL, window=window, size=128)
+    out = follow(Tracker(oracle(), settings), frames, [Pose(joints), Point(90, 50)])
+    assert out[-1].id.tolist() == [1, 2]
+    assert out[-1].kind == ("pose", "point")
+    pose = out[-1].pose[0]
+    np.testing.assert_allclose(pose[:3, :2], joints[:3, :2] + [[16, 0]], atol=3.0)
+    assert pose[:, 2].tolist() == [1, 1, 1, 0]
+    assert np.isnan(pose[3, :2]).all()
+
+
 @pytest.mark.parametrize(
     ("target", "says"),
     [
@@ -171,6 +209,9 @@ def test_targets_join_and_leave_and_ids_are_never_reused():
         (Point(-1, 5), "outside"),
         (Segment(np.zeros((96, 128), bool)), "empty"),
         (Segment(np.ones((5, 5), bool)), "5x5 but the video is 128x96"),
+        (Pose(np.array([[5.0, 5.0, 0.0]])), "no joint is visible"),
+        (Pose(np.array([[500.0, 5.0, 1.0]])), "outside"),
+        (Pose(np.array([[np.nan, 5.0, 1.0]])), "not finite"),
     ],
 )
 def test_a_target_that_is_not_in_the_frame_is_refused_in_one_line(target, says):
