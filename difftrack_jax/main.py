@@ -17,7 +17,8 @@ from ml_collections import ConfigDict, config_flags
 
 from difftrack_jax.errors import UserError
 
-RUNNERS = {name: f"difftrack_jax.runners.{name}" for name in ("track", "train", "evaluate", "convert", "generate")}
+_TASKS = ("track", "train", "evaluate", "convert", "generate", "fvd")
+RUNNERS = {name: f"difftrack_jax.runners.{name}" for name in _TASKS}
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE.py, or FILE.py:tiny for a laptop minute.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "For results, and resumed from; if absent, a new one in runs/.")
