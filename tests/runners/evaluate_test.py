@@ -1,6 +1,7 @@
 """The field's own numbers through the command line, on the real files that they were recorded on."""
 
 import csv
+import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -11,16 +12,21 @@ import numpy as np
 import pytest
 
 from difftrack_jax import main
+from difftrack_jax.runners import recipes, scoring
 
 RECIPES = pathlib.Path(__file__).resolve().parents[2] / "configs" / "evaluate"
 
 
-def evaluate(recipe, workdir, **fields):
-    """results.json and the lines of per_sequence.csv of a run."""
-    spec = importlib.util.spec_from_file_location("recipe", RECIPES / f"{recipe}.py")
+def load(path):
+    spec = importlib.util.spec_from_file_location("recipe", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = module.get_config()
+    return module.get_config()
+
+
+def evaluate(recipe, workdir, **fields):
+    """results.json and the lines of per_sequence.csv of a run."""
+    config = load(RECIPES / f"{recipe}.py")
     config.update({name: str(v) if isinstance(v, pathlib.Path) else v for name, v in fields.items()}, quiet=True)
     assert main.execute(config, str(workdir)) == 0
     with open(workdir / "per_sequence.csv", newline="") as file:
@@ -272,6 +278,76 @@ def test_tapvid(shared, tmp_path, mode):
             np.testing.assert_allclose(float(rows[clip][name]), values[0], rtol=0, atol=1e-9, err_msg=f"{clip} {name}")
     mean = np.mean([recorded[mode]["average_jaccard"] for recorded in theirs.values()])
     np.testing.assert_allclose(results["metrics"]["average_jaccard"], mean, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(scoring.SCORERS))
+def test_every_benchmark_has_a_recipe_with_options_it_knows(name):
+    path = RECIPES / f"{name}.py"
+    config = load(path)
+    assert config.benchmark == path.stem
+    fields = {field.name: field.default for field in dataclasses.fields(scoring.find(config.benchmark))}
+    common = set(recipes.evaluation().keys())
+    assert set(config) - common <= set(fields)
+    assert {name for name in config if name in fields} == set(config) - common | {"annotation", "prediction"}
+    assert "--config.predictions=DIR --config.data_dir=DIR" in path.read_text()
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A config for two sequences of one target, the second of which nobody found."""
+    rows = "".join(f"{time},1,{time},5,30,40,1,1,1\n" for time in range(1, 5))
+    for name, found in (("A", rows), ("B", "")):
+        (tmp_path / "gt" / name / "gt").mkdir(parents=True)
+        (tmp_path / "gt" / name / "gt" / "gt.txt").write_text(rows)
+        (tmp_path / "predictions").mkdir(exist_ok=True)
+        (tmp_path / "predictions" / f"{name}.txt").write_text(found)
+    config = load(RECIPES / "mot17.py")
+    config.update(data_dir=str(tmp_path / "gt"), predictions=str(tmp_path / "predictions"), sequences="", quiet=True)
+    return config
+
+
+def test_files_say_what_was_scored_with_what(small, tmp_path, capsys):
+    assert main.execute(small, str(tmp_path / "run")) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert {"benchmark", "split", "metrics", "settings", "versions"} <= set(results)
+    assert (results["benchmark"], results["split"], results["sequences"]) == ("mot17", "train", ["A", "B"])
+    assert (results["metrics"]["CLR_TP"], results["metrics"]["CLR_FN"], results["metrics"]["MOTA"]) == (4, 4, 0.5)
+    assert results["settings"]["threshold"] == 0.5
+    assert set(results["versions"]) >= {"difftrack_jax", "python", "numpy"}
+    # Pooled over detections, not a mean of the two sequences: DetA is 1/2 and AssA 1.
+    assert results["metrics"]["HOTA"] == pytest.approx(0.5**0.5)
+    with open(tmp_path / "run" / "per_sequence.csv", newline="") as file:
+        assert [(row["sequence"], float(row["MOTA"])) for row in csv.DictReader(file)] == [("A", 1.0), ("B", 0.0)]
+    table = capsys.readouterr().out
+    assert "A      100.000" in table
+    assert "all 2   70.711" in table
+
+
+def test_scoring_again_gives_the_same_bytes(small, tmp_path):
+    for _ in range(2):
+        assert main.execute(small, str(tmp_path / "run")) == 0
+        files = [(tmp_path / "run" / name).read_bytes() for name in ("results.json", "per_sequence.csv")]
+    assert main.execute(small, str(tmp_path / "run")) == 0
+    assert files == [(tmp_path / "run" / name).read_bytes() for name in ("results.json", "per_sequence.csv")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"predictions": ""}, "predictions: give a folder, as in --config.predictions=DIR"),
+        ({"data_dir": "nowhere"}, "data_dir: nowhere does not exist"),
+        ({"sequences": "C"}, "there is no 'C'"),
+        ({"prediction": "{sequence}.csv"}, "A.csv: no such file"),
+        ({"benchmark": "mot18"}, "benchmark 'mot18': unknown"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_nothing_is_written(small, tmp_path, capsys, changes, message):
+    small.update(changes)
+    assert main.execute(small, str(tmp_path / "run")) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_command_itself_prints_the_published_number(shared, tmp_path):

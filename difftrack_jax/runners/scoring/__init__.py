@@ -68,7 +68,7 @@ SCORERS: Mapping[str, Scorer] = {
     "youtube_vis_2019": YoutubeVisScorer(),
     "youtube_vis_2021": YoutubeVisScorer(),
     **{
-        name: TapvidScorer(benchmark=name)
+        name: TapvidScorer(pickles=name)
         for name in ("tapvid_davis", "tapvid_kinetics", "tapvid_kubric", "tapvid_rgb_stacking")
     },
 }

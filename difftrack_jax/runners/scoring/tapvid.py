@@ -22,12 +22,12 @@ from difftrack_jax.runners.scoring.base import Files, Scorer
 
 @dataclasses.dataclass(frozen=True)
 class TapvidScorer(Scorer):
-    """benchmark: whose pickles. queries: "first" or "strided"."""
+    """pickles: of which benchmark. queries: "first" or "strided"."""
 
     annotation: str = "{sequence}.npz"
     prediction: str = "{sequence}.npz"
     columns: tuple[str, ...] = ("average_jaccard", "average_pts_within_thresh", "occlusion_accuracy")
-    benchmark: str = "tapvid_davis"
+    pickles: str = "tapvid_davis"
     queries: str = "strided"
 
     @property
@@ -64,7 +64,7 @@ class TapvidScorer(Scorer):
         return any(files.data_dir.glob("*.npz"))
 
     def _pickles(self, files: Files):
-        return _open(self.benchmark, files.data_dir)
+        return _open(self.pickles, files.data_dir)
 
 
 @functools.lru_cache(maxsize=1)
