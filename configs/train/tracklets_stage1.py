@@ -8,15 +8,10 @@ Published: 60,000 steps of 8 frames at 480 x 320 on 8 A800 of 80 GB. `gligen` is
 wrote from GLIGEN's SD 1.4.
 """
 
-import importlib.util
-import pathlib
-
 import ml_collections
+
+from difftrack_jax.runners import tracklet_recipes
 
 
 def get_config(size: str = "") -> ml_collections.ConfigDict:
-    path = pathlib.Path(__file__).with_name("tracklets.py")
-    spec = importlib.util.spec_from_file_location("tracklets", path)
-    shared = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(shared)
-    return shared.base("stage1", size == "tiny")
+    return tracklet_recipes.training("stage1", size)

@@ -8,15 +8,10 @@ Published: 50,000 steps of 8 clips of 16 frames at 480 x 320 on 8 A800 of 80 GB.
 Memory by device is in docs/generation.md.
 """
 
-import importlib.util
-import pathlib
-
 import ml_collections
+
+from difftrack_jax.runners import tracklet_recipes
 
 
 def get_config(size: str = "") -> ml_collections.ConfigDict:
-    path = pathlib.Path(__file__).with_name("tracklets.py")
-    spec = importlib.util.spec_from_file_location("tracklets", path)
-    shared = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(shared)
-    return shared.base("stage2", size == "tiny")
+    return tracklet_recipes.training("stage2", size)

@@ -20,7 +20,7 @@ import numpy as np
 from difftrack_jax.checkpoints import folders, rules, store, tables
 from difftrack_jax.checkpoints.tensors import Tensors, open_tensors
 from difftrack_jax.errors import UserError
-from difftrack_jax.models import clip_text, unet2d, vae, variants
+from difftrack_jax.models import clip_text, unet2d, unet3d, vae, variants
 from difftrack_jax.models.clip_text import CLIPText
 from difftrack_jax.models.unet2d import UNet2D
 from difftrack_jax.models.unet_adm import UNetADM
@@ -103,7 +103,9 @@ PARTS = {
     "unet": _part(UNet2D, unet2d.shapes, tables.unet2d),
     "vae": _part(AutoencoderKL, vae.shapes, tables.vae),
     "text_encoder": _part(CLIPText, clip_text.shapes, tables.clip_text),
+    "video_unet": Part(unet3d.build, dict, unet3d.shapes, tables.unet3d.RULES, tables.unet3d.convert),
 }
+VIDEO = "UNet3DConditionModel"  # the published class of video U-Nets
 STABLE_DIFFUSION = ("unet", "vae", "text_encoder")
 
 
@@ -112,7 +114,8 @@ def open_model(path: str | pathlib.Path) -> Model:
     path = pathlib.Path(path).expanduser()
     if path.is_dir():
         if (path / "config.json").is_file():
-            return _ours(path)
+            alone = folders.read_json(path / "config.json").get("_class_name") == VIDEO
+            return _video(path.parent, path.name) if alone else _ours(path)
         if (path / "model_index.json").is_file() or (path / "unet").is_dir():
             return _diffusers(path)
         there = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
@@ -139,7 +142,27 @@ def _published(name: str, config: Mapping[str, Any], tensors: Tensors) -> Networ
     return Network(part, fields, config, tensors.source, tensors, functools.partial(part.convert, tensors))
 
 
+def _video(folder, unet="unet"):
+    """TrackDiffusion: a video U-Net, with the autoencoder and the text encoder where they are beside it."""
+    config, tensors = folders.read_part(folder, unet)
+    try:
+        fields = tables.unet3d.fields(config, tensors)
+    except UserError as error:
+        raise UserError(_with_source(tensors.source, error)) from error
+    part = PARTS["video_unet"]
+    load = functools.partial(part.convert, tensors)
+    networks = {"video_unet": Network(part, fields, config, tensors.source, tensors, load)}
+    beside = [name for name in ("vae", "text_encoder") if unet == "unet" and (folder / name).is_dir()]
+    networks |= {name: _published(name, *folders.read_part(folder, name)) for name in beside}
+    scheduler, tokenizer = folder / "scheduler" / "scheduler_config.json", folder / "tokenizer"
+    found = folders.read_json(scheduler) if scheduler.is_file() else {}
+    return Model("trackdiffusion", str(folder), networks, found, tokenizer if tokenizer.is_dir() else None)
+
+
 def _diffusers(folder):
+    config = folder / "unet" / "config.json"
+    if config.is_file() and folders.read_json(config).get("_class_name") == VIDEO:
+        return _video(folder)
     networks = {name: _published(name, *folders.read_part(folder, name)) for name in STABLE_DIFFUSION}
     scheduler = folder / "scheduler" / "scheduler_config.json"
     tokenizer = folder / "tokenizer"

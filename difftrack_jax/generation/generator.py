@@ -30,8 +30,9 @@ from difftrack_jax.diffusion.predictions import Kind
 from difftrack_jax.errors import UserError
 from difftrack_jax.generation import sampling
 from difftrack_jax.generation.conditioning import Conditions
-from difftrack_jax.generation.network import Network, pixel_frames, settings
+from difftrack_jax.generation.network import Network, pixel_frames
 from difftrack_jax.generation.sampling import Settings
+from difftrack_jax.models.unet3d import settings
 from difftrack_jax.models.words import UNKNOWN, number
 from difftrack_jax.typing import Array, Key, Params, UInt8
 

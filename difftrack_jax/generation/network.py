@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from difftrack_jax.data import tracklet_clips
 from difftrack_jax.generation.conditioning import Conditions
 from difftrack_jax.models import variants
-from difftrack_jax.models.injectors import Injection
 from difftrack_jax.models.layers import depth_to_space, space_to_depth
 from difftrack_jax.models.tracklets import Tracklets
 from difftrack_jax.models.unet3d import UNet3D
@@ -95,13 +94,3 @@ class Network:
         net = self.unet.clone(remat=self.remat, dropout=self.dropout if dropout_key is not None else 0.0)
         rngs = {} if dropout_key is None else {"dropout": dropout_key}
         return net.apply({"params": params["unet"]}, x, t, conditions.text, conditions.tracklets, gate, rngs=rngs)
-
-
-def settings(changes: dict[str, Any]) -> dict[str, Any]:
-    """Fields of `UNet3D` from a config or from JSON: lists are tuples, and an injection of kind "off" is None."""
-    freeze = lambda value: tuple(value) if isinstance(value, list) else value
-    out = {name: freeze(value) for name, value in changes.items()}
-    if isinstance(out.get("injection"), dict):
-        spec = {name: freeze(value) for name, value in out["injection"].items()}
-        out["injection"] = None if spec["kind"] == "off" else Injection(**spec)
-    return out

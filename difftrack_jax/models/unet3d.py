@@ -14,6 +14,7 @@ environment variables.
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -163,6 +164,21 @@ def _places(h: int, w: int) -> Float[Array, "{h} {w} 64"]:
     """Every cell as the box it covers, embedded as boxes are."""
     x0, y0 = jnp.meshgrid(jnp.arange(w) / w, jnp.arange(h) / h, indexing="xy")
     return fourier(jnp.stack([x0, y0, x0 + 1 / w, y0 + 1 / h], axis=-1))
+
+
+def settings(changes: dict[str, Any]) -> dict[str, Any]:
+    """Fields of `UNet3D` from a config or from JSON: lists are tuples, and an injection of kind "off" is None."""
+    freeze = lambda value: tuple(value) if isinstance(value, list) else value
+    out = {name: freeze(value) for name, value in changes.items()}
+    if isinstance(out.get("injection"), dict):
+        spec = {name: freeze(value) for name, value in out["injection"].items()}
+        out["injection"] = None if spec["kind"] == "off" else Injection(**spec)
+    return out
+
+
+def build(**fields: Any) -> UNet3D:
+    """`UNet3D` from its recorded fields."""
+    return UNet3D(**settings(fields))
 
 
 def shapes(net: UNet3D, frames: int = 2) -> PyTree:

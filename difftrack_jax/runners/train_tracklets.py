@@ -26,8 +26,9 @@ from difftrack_jax.diffusion import schedules
 from difftrack_jax.errors import UserError
 from difftrack_jax.generation import objectives, pretrained
 from difftrack_jax.generation.conditioning import Conditions
-from difftrack_jax.generation.network import PATCH, Network, pixel_latents, settings
+from difftrack_jax.generation.network import PATCH, Network, pixel_latents
 from difftrack_jax.models.tracklets import Tracklets
+from difftrack_jax.models.unet3d import settings
 from difftrack_jax.models.words import number
 from difftrack_jax.parallel import sharding
 from difftrack_jax.runners.objective import Objective

@@ -1,11 +1,11 @@
-"""What both stages of TrackDiffusion's training share; run tracklets_stage1.py and tracklets_stage2.py."""
+"""What the recipes of both stages of TrackDiffusion's training have in common (configs/train/tracklets_stage*.py)."""
 
 import ml_collections
 
 
-def base(stage: str, tiny: bool) -> ml_collections.ConfigDict:
-    """The paper's settings; `tiny` is a network of pixels on procedural clips that trains in a minute on a laptop."""
-    first = stage == "stage1"
+def training(stage: str, size: str) -> ml_collections.ConfigDict:
+    """The paper's settings; size "tiny" is a network of pixels on procedural clips that trains in a minute on a laptop."""
+    first, tiny = stage == "stage1", size == "tiny"
     return ml_collections.ConfigDict(
         dict(
             task="train",
