@@ -16,6 +16,7 @@ import dataclasses
 import pathlib
 import queue
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -36,6 +37,8 @@ from difftrack_jax.runners.progress import Progress
 from difftrack_jax.runners.submissions import SUBMISSIONS, Submission
 from difftrack_jax.tracking.session import Tracker, load_tracker
 
+_FAILED = ".failed"  # what went wrong in one process, for the others
+
 
 class Job(NamedTuple):
     """All that a run needs, checked."""
@@ -53,18 +56,19 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, A
         # One process holds the folder for all.
         multihost.first_alone(lambda: stack.enter_context(common.claim(workdir, config)) and None)
         predictions, results = workdir / "predictions", workdir / "results.json"
-        multihost.first_alone(lambda: results.unlink(missing_ok=True))
+        multihost.first_alone(lambda: [path.unlink(missing_ok=True) for path in (results, workdir / _FAILED)] and None)
         done = multihost.agree(np.array([job.submission.done(predictions, name) for name in job.names]))
         if done.any():
             logging.info("%d of %d sequences are done already", done.sum(), len(done))
         left = [name for name, is_done in zip(job.names, done) if not is_done]
-        _track_all(config, job, list(multihost.share_of(left)), predictions)
-        if not multihost.is_first():
-            _wait_for([results])  # or the coordinator would miss us
-            return {}
-        _wait_for([predictions / job.submission.path(name) for name in left])
-        job.submission.finish(predictions, job.benchmark, config.split, job.names)
-        return _score(config, job, workdir)
+        with _others_told(workdir):
+            _track_all(config, job, list(multihost.share_of(left)), predictions)
+            if not multihost.is_first():
+                _wait_for([results], workdir)  # or the coordinator would miss us
+                return {}
+            _wait_for([predictions / job.submission.path(name) for name in left], workdir)
+            job.submission.finish(predictions, job.benchmark, config.split, job.names)
+            return _score(config, job, workdir)
 
 
 def prepare(config: ml_collections.ConfigDict) -> Job:
@@ -142,7 +146,7 @@ def _points(config, tracker: Tracker, clip: Clip) -> Found:
 
 def _on_device(tracker: Tracker, device: jax.Device) -> Tracker:
     """The same tracker with its weights on another device."""
-    if device == jax.devices()[0]:
+    if device == jax.local_devices()[0]:
         return tracker
     backbone = dataclasses.replace(tracker.backbone, params=jax.device_put(tracker.backbone.params, device))
     return Tracker(backbone, tracker.settings, tracker.seed)
@@ -154,9 +158,22 @@ def _next(waiting: queue.SimpleQueue) -> str | None:
     return None
 
 
-def _wait_for(paths: list[pathlib.Path]) -> None:
-    """Until other processes have written these. A process that dies takes all with it, by JAX's heartbeat."""
+@contextlib.contextmanager
+def _others_told(workdir: pathlib.Path) -> Iterator[None]:
+    """A process that fails says so where the others look while they wait."""
+    try:
+        yield
+    except BaseException as error:
+        if jax.process_count() > 1:
+            (workdir / _FAILED).write_text(f"process {jax.process_index()}: {error}")
+        raise
+
+
+def _wait_for(paths: list[pathlib.Path], workdir: pathlib.Path) -> None:
+    """Until other processes have written these. One that is killed takes all with it, by JAX's heartbeat."""
     while not all(path.exists() for path in paths):
+        if (workdir / _FAILED).exists():
+            raise UserError(f"stopped with {(workdir / _FAILED).read_text()}")
         time.sleep(0.2)
 
 
