@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -37,10 +38,14 @@ def restore_latest(mgr: ocp.CheckpointManager, like: PyTree) -> PyTree | None:
 
 
 def save_params(folder: pathlib.Path, params: Params) -> None:
-    """Write weights, numpy's or jax's, into a new folder; it appears whole or not at all."""
-    with ocp.StandardCheckpointer() as writer:
-        writer.save(folder.resolve(), params)
-        writer.wait_until_finished()
+    """Write weights, numpy's or jax's, into a new folder, FOLDER/0, FOLDER/1, ...: an orbax checkpoint a gigabyte.
+
+    Orbax copies what it writes, twice; in parts that is a matter of a few gigabytes whatever the size of the network.
+    """
+    for number, names in enumerate(_parts(params)):
+        with ocp.StandardCheckpointer() as writer:
+            writer.save(folder.resolve() / str(number), {name: params[name] for name in names})
+            writer.wait_until_finished()
 
 
 def restore_params(folder: pathlib.Path, like: PyTree, sharding: PyTree | None = None) -> Params:
@@ -54,31 +59,47 @@ def restore_params(folder: pathlib.Path, like: PyTree, sharding: PyTree | None =
     if isinstance(sharding, jax.sharding.Sharding):
         sharding = jax.tree.map(lambda _: sharding, like)
     target = jax.tree.map(lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), like, sharding)
-    return _restore(folder, target)
+    return {name: leaves for part in _restore(folder, target) for name, leaves in part.items()}
 
 
-def restore_numpy(folder: pathlib.Path, like: PyTree) -> Params:
-    """The same as numpy arrays."""
-    return _restore(folder, jax.tree.map(lambda a: np.broadcast_to(np.zeros((), a.dtype), a.shape), like))
+def restore_numpy(folder: pathlib.Path, like: PyTree) -> Iterator[Params]:
+    """The same as numpy arrays, part by part: together the parts are the whole tree."""
+    yield from _restore(folder, jax.tree.map(lambda a: np.broadcast_to(np.zeros((), a.dtype), a.shape), like))
+
+
+def _parts(params: Params, size: int = 1 << 30) -> list[list[str]]:
+    """The names at the top of the tree, in groups of about `size` bytes."""
+    groups, filled = [[]], 0
+    for name in sorted(params):
+        more = sum(leaf.nbytes for leaf in jax.tree.leaves(params[name]))
+        if groups[-1] and filled + more > size:
+            groups.append([])
+            filled = 0
+        groups[-1].append(name)
+        filled += more
+    return groups
 
 
 def _restore(folder, target):
     if not folder.is_dir():
         raise UserError(f"weights {folder}: no such folder")
+    parts = sorted(path for path in folder.iterdir() if path.name.isdigit())
     with ocp.StandardCheckpointer() as reader:
-        _compare(folder, reader, target)
-        try:
-            return reader.restore(folder.resolve(), target)
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"weights {folder}: cannot be read ({' '.join(str(error).split())[:300]})") from error
+        stored = [reader.metadata(part.resolve()).item_metadata for part in parts]
+        if not parts or None in stored:
+            raise UserError(f"weights {folder}: is not a folder of converted weights, or is not whole")
+        trees = [metadata.tree for metadata in stored]
+        _compare(folder, trees, target)
+        for part, tree in zip(parts, trees):
+            try:
+                yield reader.restore(part.resolve(), {name: target[name] for name in tree})
+            except (OSError, ValueError, KeyError) as error:
+                raise UserError(f"weights {part}: cannot be read ({' '.join(str(error).split())[:300]})") from error
 
 
-def _compare(folder, reader, target):
+def _compare(folder, trees, target):
     """Our own words for a difference, and before orbax has opened anything."""
-    stored = reader.metadata(folder.resolve()).item_metadata
-    if stored is None:
-        raise UserError(f"weights {folder}: is not a folder of converted weights, or is not whole")
-    stored = {name: leaf.shape for name, leaf in flatten_dict(stored.tree, sep="/").items()}
+    stored = {name: leaf.shape for tree in trees for name, leaf in flatten_dict(tree, sep="/").items()}
     wanted = {name: leaf.shape for name, leaf in flatten_dict(target, sep="/").items()}
     for name in sorted(stored.keys() | wanted.keys()):
         have, want = stored.get(name), wanted.get(name)

@@ -3,20 +3,38 @@
     tensors = open_tensors("unet/diffusion_pytorch_model.safetensors")    also .index.json of shards, .bin, .pt, .ckpt
     tensors["conv_in.weight"]                                             numpy; bfloat16 is ml_dtypes'
 
-No torch, and nothing in a file is run (restricted_pickle.py). Memory holds one tensor at a time, if the caller does.
+No torch, and nothing in a file is run (restricted_pickle.py). Files are mapped, not read: a tensor is a view of its
+file, and takes memory that the system can have back.
 """
 
 import json
+import math
+import mmap
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import ml_dtypes  # noqa: F401  gives numpy its bfloat16, which safetensors asks for by name
+import ml_dtypes
 import numpy as np
 from safetensors import safe_open
 
 from difftrack_jax.checkpoints.torch_files import read_torch
 from difftrack_jax.errors import UserError
+
+_DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": ml_dtypes.bfloat16,
+    "F8_E4M3": ml_dtypes.float8_e4m3fn,
+    "F8_E5M2": ml_dtypes.float8_e5m2,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
 
 SAFETENSORS = ".safetensors"
 TORCH = (".bin", ".ckpt", ".pt", ".pth")
@@ -45,6 +63,19 @@ class Tensors(Mapping[str, np.ndarray]):
         """Only the tensors in `names` (new name -> old), under their new names."""
         return Tensors(self.source, {new: self._readers[old] for new, old in names.items()})
 
+    def release(self) -> None:
+        """Tell the system that the files' memory can go; whoever reads a tensor again has it read again."""
+        maps = {id(found): found for array in self.values() if (found := _map_of(array)) is not None}
+        for found in maps.values():
+            found.madvise(mmap.MADV_DONTNEED)
+
+
+def _map_of(array: Any) -> mmap.mmap | None:
+    """The mapped file an array is a view of."""
+    while isinstance(array, (np.ndarray, memoryview)):
+        array = array.base if isinstance(array, np.ndarray) else array.obj
+    return array if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
+
 
 def open_tensors(path: str | pathlib.Path) -> Tensors:
     """The tensors of a file, or of the shards an index lists.
@@ -67,17 +98,23 @@ def open_tensors(path: str | pathlib.Path) -> Tensors:
 
 def _safetensors(path):
     try:
-        file = safe_open(path, "np")
-        names = list(file.keys())
+        with safe_open(path, "np"):  # the library checks the header
+            pass
     except Exception as error:  # the library's own error type, or the system's
         raise UserError(f"weights {path}: {_what_is_wrong(path) or error}") from error
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    start = 8 + int.from_bytes(mapped[:8], "little")
+    header = json.loads(mapped[8:start])
 
     def read(name):
-        try:
-            return file.get_tensor(name)
-        except Exception as error:
-            raise UserError(f"weights {path}: tensor {name} cannot be read ({error})") from error
+        dtype, shape, (first, _) = (header[name][key] for key in ("dtype", "shape", "data_offsets"))
+        if dtype not in _DTYPES:
+            raise UserError(f"weights {path}: tensor {name} is of dtype {dtype}, which is not read here")
+        count = math.prod(shape)
+        return np.frombuffer(mapped, _DTYPES[dtype], count, start + first if count else 0).reshape(shape)
 
+    names = [name for name in header if name != "__metadata__"]
     return Tensors(path, {name: lambda name=name: read(name) for name in names})
 
 

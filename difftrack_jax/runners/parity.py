@@ -74,6 +74,17 @@ def digests(params: Params) -> dict[str, int]:
     return {name: zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8)) for name, leaf in flat.items()}
 
 
+def read_back(parts: Iterable[Params]) -> tuple[Sums, dict[str, int]]:
+    """Sums and digests of weights that come part by part."""
+    total, found = Sums(0, 0, "", 0.0), {}
+    for part in parts:
+        more = sums(flatten_dict(part).values())
+        magnitude = total.magnitude + more.magnitude
+        total = Sums(total.tensors + more.tensors, total.parameters + more.parameters, more.dtype, magnitude)
+        found |= digests(part)
+    return total, found
+
+
 def table(rows: Iterable[Row]) -> str:
     """The report as text."""
     head = ("network", "tensors", "parameters", "dtype", "left over", "sum |w|", "read back", "forward")

@@ -59,3 +59,20 @@ def evaluation(**own: Any) -> ml_collections.ConfigDict:
     )
     config.update(own)
     return config
+
+
+def conversion(size: str, layout: str, **expected: int) -> ml_collections.ConfigDict:
+    """A recipe that converts published weights. expected: parameters of each network, for "tiny" any number."""
+    return ml_collections.ConfigDict(
+        dict(
+            task="convert",
+            layout=layout,  # a name in difftrack_jax/runners/convert.py
+            source="",  # the published folder or file
+            target="",  # the folder to make; empty: the workdir
+            dtype="",  # float32 | bfloat16 | float16; empty keeps the source's
+            expected={name: 0 if size == "tiny" else count for name, count in expected.items()},  # 0 takes any
+            forward=True,  # compare answers with the reference libraries, where they are installed
+            quiet=False,
+            overwrite=False,  # true: replace an earlier conversion in the target
+        )
+    )

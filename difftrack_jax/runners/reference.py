@@ -4,11 +4,10 @@ error = largest |ours - theirs| over largest |theirs|, in float32
 """
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from difftrack_jax.backbones.published import Network
@@ -17,14 +16,14 @@ from difftrack_jax.typing import Params
 LIBRARIES = ("torch", "diffusers", "transformers")
 
 
-def error(name: str, network: Network, params: Params) -> float | str:
-    """The error of one forward pass on random input; or, in words, why there is none."""
+def error(name: str, network: Network, load: Callable[[], Params]) -> float | str:
+    """The error of one forward pass on random input, with the weights `load` gives; or, in words, why there is none."""
     if name not in _RUNS or not network.config:
         return "no reference"
     absent = [library for library in LIBRARIES if importlib.util.find_spec(library) is None]
     if absent:
         return f"{absent[0]} is not installed"
-    ours, theirs = _RUNS[name](network, jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), params))
+    ours, theirs = _RUNS[name](network, load())
     return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(ours, theirs, strict=True))
 
 

@@ -66,12 +66,25 @@ def params(rng):
 
 def test_weights_come_back_in_the_dtype_that_is_asked_for(tmp_path, params):
     store.save_params(tmp_path / "w", params)
-    for restore in (store.restore_params, store.restore_numpy):
-        for dtype in (np.float16, np.float32):
-            like = jax.eval_shape(lambda: jax.tree.map(lambda a: jnp.asarray(a, dtype), params))  # noqa: B023
-            got = restore(tmp_path / "w", like)
+    for dtype in (np.float16, np.float32):
+        like = jax.eval_shape(lambda: jax.tree.map(lambda a: jnp.asarray(a, dtype), params))  # noqa: B023
+        for got in (store.restore_params(tmp_path / "w", like), *store.restore_numpy(tmp_path / "w", like)):
             jax.tree.map(np.testing.assert_array_equal, got, params)
             assert {a.dtype for a in jax.tree.leaves(got)} == {np.dtype(dtype)}
+
+
+def test_large_weights_are_kept_in_parts_and_come_back_as_one(tmp_path, params, monkeypatch):
+    monkeypatch.setattr(store, "_parts", lambda params: [["a"], ["b"]])
+    store.save_params(tmp_path / "w", params)
+    assert sorted(path.name for path in (tmp_path / "w").iterdir()) == ["0", "1"]
+    parts = list(store.restore_numpy(tmp_path / "w", params))
+    assert [list(part) for part in parts] == [["a"], ["b"]]
+    jax.tree.map(np.testing.assert_array_equal, store.restore_params(tmp_path / "w", params), params)
+
+
+def test_parts_hold_about_a_size_and_every_name_once():
+    params = {name: np.zeros(size, np.uint8) for name, size in dict(a=3, b=4, c=9, d=1, e=1).items()}
+    assert store._parts(params, 8) == [["a", "b"], ["c"], ["d", "e"]]
 
 
 def test_other_weights_than_asked_for_are_one_line(tmp_path, params):
