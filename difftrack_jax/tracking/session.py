@@ -48,6 +48,7 @@ class Tracker:
         self._init = jax.jit(bind(pure.init))
         self._steps = {}  # one compiled step for each number of fine-tuning steps: the first pair's and the rest
         self._replace_window = jax.jit(slots.window_replaced, donate_argnums=0)
+        self._move = jax.jit(slots.moved, donate_argnums=0)
         self._replace_place = jax.jit(slots.place_replaced, donate_argnums=0)
         self._full_mask = jax.jit(jax.vmap(pure.full_mask, (0, 0, None)), static_argnums=2)
 
@@ -115,19 +116,14 @@ class Tracker:
         ids = np.where(gone, 0, session.ids)
         return session._replace(pure=session.pure._replace(targets=targets), ids=ids)
 
-    def move(self, session: Session, target_id: int, box: np.ndarray) -> Session:
-        """Correct the place of a box in the current frame, by a detection say. What it looks like stays remembered."""
-        here = jnp.asarray(self._slots_of(session, target_id))
-        place = jnp.asarray(box, jnp.float32)
-        targets = session.pure.targets
-        put = lambda new, old: jnp.where(here.reshape(*here.shape, *[1] * (old.ndim - 2)), new, old)
-        targets = targets._replace(
-            anchor=put((place[:2] + place[2:]) / 2, targets.anchor),
-            size=put(place[2:] - place[:2], targets.size),
-            mask_window=put(place, targets.mask_window),
-            visible=targets.visible | here,
-        )
-        return session._replace(pure=session.pure._replace(targets=targets))
+    def move(self, session: Session, boxes: Mapping[int, np.ndarray]) -> Session:
+        """Correct boxes (x0, y0, x1, y1 by id) in the current frame, by detections say; their memory stays."""
+        here, place = np.zeros(session.ids.shape, bool), np.zeros((*session.ids.shape, 4), np.float32)
+        for number, box in boxes.items():
+            slot = self._slots_of(session, number)
+            here |= slot
+            place[slot] = box
+        return session._replace(pure=self._move(session.pure, jnp.asarray(here), jnp.asarray(place)))
 
     @property
     def isolated(self) -> bool:

@@ -7,10 +7,11 @@ Sizes come from a short list, so that few are ever compiled.
 import jax
 import jax.numpy as jnp
 
+from difftrack_jax.ops.boxes import centre_size
 from difftrack_jax.tracking.indicators import SEGMENT, Targets
 from difftrack_jax.tracking.processes import Memory
 from difftrack_jax.tracking.tracker import State
-from difftrack_jax.typing import Array, Int
+from difftrack_jax.typing import Array, Bool, Float, Int
 
 
 def capacity(needed: int) -> int:
@@ -83,3 +84,18 @@ def place_replaced(state: State, row: Targets, m: Int[Array, ""]) -> State:
     )
     targets = jax.tree.map(lambda t, r: t.at[0, m].set(r), state.targets, row)
     return state._replace(targets=targets, first=unmark(state.first), recent=unmark(state.recent))
+
+
+def moved(state: State, here: Bool[Array, "w m"], place: Float[Array, "w m 4"]) -> State:
+    """The state with the boxes of some slots put elsewhere, and in sight."""
+    put = lambda new, old: jnp.where(here[..., None], new, old)
+    targets = state.targets
+    centre, size = centre_size(place)
+    return state._replace(
+        targets=targets._replace(
+            anchor=put(centre, targets.anchor),
+            size=put(size, targets.size),
+            mask_window=put(place, targets.mask_window),
+            visible=targets.visible | here,
+        )
+    )

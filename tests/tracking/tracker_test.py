@@ -180,7 +180,7 @@ def test_a_corrected_box_goes_on_from_its_new_place():
     frames = walk(3, dx=0, dy=0)
     track = Tracker(oracle(), SMALL)
     session = track.init(frames[0], [Box(40, 30, 72, 54)])
-    session = track.move(session, 1, np.array([44, 34, 76, 58], np.float32))
+    session = track.move(session, {1: np.array([44, 34, 76, 58])})
     np.testing.assert_allclose(track.predict(session).box[0], [44, 34, 76, 58])
     session, prediction = track.step(session, frames[1])
     assert iou(prediction.box[0], np.array([44, 34, 76, 58], np.float32)) > 0.7
