@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from difftrack_jax.models.attention import AttentionBlock, Maps, Reference, probabilities, rotary
+from difftrack_jax.models.attention import (
+    AttentionBlock,
+    CrossAttention,
+    Maps,
+    Reference,
+    by_name,
+    probabilities,
+    rotary,
+)
 
 H, W, C = 4, 5, 32
 BLOCKS = {
@@ -145,3 +153,70 @@ def test_rotary_products_depend_on_relative_position_only(rng):
 def test_rotary_keeps_lengths(rng):
     x = jnp.asarray(rng.standard_normal((1, H * W, 2, C)), jnp.float32)
     np.testing.assert_allclose(jnp.linalg.norm(rotary(x, H, W), axis=-1), jnp.linalg.norm(x, axis=-1), rtol=1e-5)
+
+
+# With separate projections
+
+
+@pytest.fixture
+def cross(weights, rng):
+    """cross(watch, context, reference, collections) -> (out, collections) of one attention, jitted; and its input."""
+    x, text = (jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in [(2, 6, 8), (2, 3, 5)])
+    params = {kind: weights(CrossAttention(2), x, context) for kind, context in (("cells", None), ("text", text))}
+
+    def go(context=None, reference=None, mutable=(), watch=True):
+        net, kind = CrossAttention(2, watch=watch), "cells" if context is None else "text"
+        run = jax.jit(lambda *inputs: net.apply({"params": params[kind]}, *inputs, mutable=list(mutable)))
+        return run(x, context, reference)
+
+    return go, x, text
+
+
+def test_an_unwatched_attention_says_nothing(cross):
+    go, _, _ = cross
+    assert not go(mutable=["attention", "references"], watch=False)[1]
+    assert go(mutable=["attention", "references"])[1].keys() == {"attention", "references"}
+
+
+def test_watching_cells_or_a_text_does_not_change_what_is_read(cross):
+    go, _, text = cross
+    for context, leaf, width in ((None, "maps", 6), (text, "tokens", 3)):
+        out, side = go(context, mutable=["attention"])
+        np.testing.assert_allclose(out, go(context)[0], atol=1e-5)
+        rows = side["attention"][leaf]
+        rows = rows.self_ if leaf == "maps" else rows
+        assert rows.shape == (2, 6, width)
+        np.testing.assert_allclose(rows.sum(-1), 1.0, atol=1e-5)
+
+
+def test_a_text_is_no_reference(cross):
+    go, _, text = cross
+    assert "references" not in go(text, mutable=["references"])[1]
+
+
+def test_reading_ones_own_keys_as_a_reference_is_reading_ones_own(cross):
+    go, _, _ = cross
+    out, side = go(mutable=["references"])
+    own = side["references"]["own"]
+    again, side = go(reference=own, mutable=["attention"])
+    np.testing.assert_allclose(again, out, atol=1e-5)
+    maps = side["attention"]["maps"]
+    np.testing.assert_allclose(maps.cross, maps.self_, atol=1e-6)
+    other = go(reference=jax.tree.map(lambda a: a[::-1], own))[0]
+    assert jnp.abs(other - out).max() > 1e-2
+
+
+def test_heads_may_be_wider_than_their_share(weights, rng):
+    x = jnp.asarray(rng.standard_normal((1, 4, 6)), jnp.float32)
+    net = CrossAttention(2, head_dim=8, bias=True)
+    params = weights(net, x)
+    assert params["to_q"]["kernel"].shape == (6, 16)
+    assert params["to_k"]["bias"].shape == (16,)
+    assert net.apply({"params": params}, x).shape == x.shape
+
+
+def test_what_was_sown_is_found_by_the_path_of_its_module():
+    maps = Maps(jnp.ones((1, 2, 2)), None)
+    tree = {"a": {"b": {"attn1": {"maps": maps}, "attn2": {"tokens": 3}}}, "maps": {"maps": 4}}
+    assert by_name(tree, "maps") == {"a/b/attn1": maps, "maps": 4}
+    assert by_name(tree, "tokens") == {"a/b/attn2": 3}
