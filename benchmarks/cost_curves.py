@@ -1,0 +1,143 @@
+"""How the cost of a tracked frame grows: with targets, frames, resolution and devices.
+
+    python benchmarks/cost_curves.py [--only=targets,frames,resolutions,devices] [--quick] [--out=benchmarks/results/cost]
+
+Seconds of CPU a frame (all threads) of the preset `fast` on the bundled clip. Frames: a flat line says that nothing
+grows with the video. Devices: a fleet of as many videos as host devices, against the same videos one after the other;
+this part runs in processes of its own, because a process has one number of devices. --quick takes few, small settings.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import report
+from absl import app, flags
+
+ONLY = flags.DEFINE_list("only", ["targets", "frames", "resolutions", "devices"], "curves")
+MODEL = flags.DEFINE_string("model", "mini", "network")
+QUICK = flags.DEFINE_bool("quick", False, "few, small settings")
+FLEET = flags.DEFINE_integer("fleet", 0, "used by itself: measure a fleet of so many videos, and print JSON")
+OUT = flags.DEFINE_string("out", "benchmarks/results/cost", "OUT.json, OUT.md, OUT.png")
+
+
+def main(_):
+    from difftrack_jax.runners import compilation
+
+    compilation.use_cache()
+    if FLEET.value:
+        print("FLEET", json.dumps(fleet(FLEET.value)))
+        return
+    curves = dict(targets=targets, frames=frames, resolutions=resolutions, devices=devices)
+    rows = []
+    for name in ONLY.value:
+        rows += [{"curve": name, "at": at, **found} for at, found in curves[name](QUICK.value)]
+        print(rows[-1], flush=True)
+    head = ("curve", "at", "cpu s a frame", "relative")
+    text = report.table(head, [[row[column] for column in head] for row in rows])
+    report.write(OUT.value, rows, text, plot(rows))
+
+
+def clip(length):
+    from difftrack_jax.data import demo
+
+    return list(demo.demo_clip(f"synthetic:5:{length}").source)
+
+
+def seconds(tracker, video, some):
+    """CPU of a frame after the two that compile: the median of those that follow, which no other work disturbs."""
+    session = tracker.init(video[0], some)
+    spent = []
+    for frame in video[1:]:
+        begun = time.process_time()
+        session, _ = tracker.step(session, frame)
+        spent.append(time.process_time() - begun)
+    return spent[1:]
+
+
+def middle(values):
+    return sorted(values)[len(values) // 2]
+
+
+def relative(found):
+    """To the first of a curve."""
+    return [(at, {"cpu s a frame": cost, "relative": cost / found[0][1]}) for at, cost in found]
+
+
+def targets(quick):
+    from difftrack_jax import Point, load_tracker
+
+    tracker, video = load_tracker(MODEL.value), clip(4)
+    places = [Point(20 + 37 * n % 280, 20 + 53 * n % 200) for n in range(64)]
+    counts = (1, 2, 4) if quick else (1, 2, 4, 8, 16, 32, 64)
+    return relative([(n, middle(seconds(tracker, video, places[:n]))) for n in counts])
+
+
+def frames(quick):
+    from difftrack_jax import Box, load_tracker
+
+    lengths = (4, 8, 12) if quick else (10, 30, 100, 300, 1000)
+    spent = seconds(load_tracker(MODEL.value), clip(lengths[-1] + 1), [Box(100, 80, 160, 140)])
+    return relative([(n, middle(spent[max(0, n - 10) : n])) for n in lengths])
+
+
+def resolutions(quick):
+    from difftrack_jax import Box, load_tracker
+
+    video, found = clip(4), []
+    for size in (64, 128) if quick else (128, 192, 256, 384, 512):
+        found.append((size, middle(seconds(load_tracker(MODEL.value, size=size), video, [Box(100, 80, 160, 140)]))))
+    return relative(found)
+
+
+def devices(quick):
+    rows = []
+    for count in (1, 2) if quick else (1, 2, 4, 8):
+        flag = f"--xla_force_host_platform_device_count={count}"
+        command = [sys.executable, __file__, f"--fleet={count}", f"--model={MODEL.value}", f"--quick={QUICK.value}"]
+        done = subprocess.run(
+            command, env={**os.environ, "XLA_FLAGS": flag}, capture_output=True, text=True, check=True
+        )
+        line = next(line for line in done.stdout.splitlines() if line.startswith("FLEET"))
+        rows.append((count, json.loads(line.removeprefix("FLEET"))))
+    return rows
+
+
+def fleet(count):
+    """A fleet of `count` videos on as many devices, and the same videos one after the other; relative: the ratio."""
+    from difftrack_jax import Box, load_tracker
+    from difftrack_jax.tracking.fleet import Fleet
+
+    tracker = load_tracker(MODEL.value, **(dict(size=64) if QUICK.value else {}))
+    length = 4 if QUICK.value else 8
+    video, box = clip(length), [Box(100, 80, 160, 140)]
+    many = Fleet(tracker)
+    state = many.init([video[0]] * count, [box] * count)
+    spent = []
+    for frame in video[1:]:
+        begun = time.process_time()
+        state = many.step(state, [frame] * count)
+        many.predict(state)
+        spent.append(time.process_time() - begun)
+    together = middle(spent[1:]) / count
+    alone = middle([cost for _ in range(min(count, 2)) for cost in seconds(tracker, video, box)])
+    return {"cpu s a frame": together, "alone": alone, "relative": together / alone}
+
+
+def plot(rows):
+    import matplotlib.pyplot as plt
+
+    names = list(dict.fromkeys(row["curve"] for row in rows))
+    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 2.8), squeeze=False)
+    for axis, name in zip(axes[0], names):
+        points = [(row["at"], row["cpu s a frame"]) for row in rows if row["curve"] == name]
+        axis.plot(*zip(*points), "o-")
+        axis.set(xlabel=name, ylabel="CPU s a frame" if axis is axes[0][0] else "", ylim=(0, None))
+    figure.tight_layout()
+    return figure
+
+
+if __name__ == "__main__":
+    app.run(main)

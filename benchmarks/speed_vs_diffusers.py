@@ -1,0 +1,231 @@
+"""Our U-Nets against diffusers' on torch: one forward pass, and one tuning step (AdamW on all weights).
+
+    pip install -e '.[bench,reference]'
+    python benchmarks/speed_vs_diffusers.py [--sizes=tiny,mid] [--repeats=5] [--all_cores] [--out=NAME]
+
+Both run in this process, in turns, on the same inputs; the Stable Diffusion layout with the very same weights, whose
+outputs are compared first. ADM's layout is diffusers' UNet2DModel in the form its own converter gives
+guided-diffusion's networks, with weights of its own. On a GPU add --sizes=tiny,mid,full. `ratio` is ours over theirs:
+below one, ours is faster. Unless --all_cores, everything stays on one core: see report.py.
+"""
+
+# ruff: noqa: E402, a process keeps the number of cores that it had when its libraries were imported
+import functools
+import gc
+import sys
+
+import report
+
+if "--all_cores" not in sys.argv:
+    report.one_core()
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from absl import app, flags
+
+from difftrack_jax.checkpoints import tables
+from difftrack_jax.models.unet2d import UNet2D, shapes
+from difftrack_jax.models.unet_adm import UNetADM
+from difftrack_jax.runners import compilation
+
+SIZES = flags.DEFINE_list("sizes", ["tiny", "mid"], "tiny, mid, full")
+REPEATS = flags.DEFINE_integer("repeats", 5, "timed runs of each")
+TORCH_COMPILE = flags.DEFINE_bool("torch_compile", False, "torch.compile their networks (needs a C++ compiler)")
+OUT = flags.DEFINE_string("out", "benchmarks/results/diffusers", "OUT.json, OUT.md, OUT.png")
+flags.DEFINE_bool("all_cores", False, "do not stay on one core")
+
+SD = {
+    "tiny": (dict(block_out_channels=(32, 64), attention_head_dim=4, layers_per_block=1), 16),
+    "mid": (dict(block_out_channels=(64, 128, 256), attention_head_dim=8, layers_per_block=2), 32),
+    "full": (dict(block_out_channels=(320, 640, 1280, 1280), attention_head_dim=8, layers_per_block=2), 64),
+}
+ADM = {
+    "tiny": (dict(model_channels=32, num_res_blocks=1, channel_mult=(1, 1, 2), attention_resolutions=(2, 4)), 32),
+    "mid": (dict(model_channels=64, num_res_blocks=2, channel_mult=(1, 2, 3), attention_resolutions=(2, 4)), 64),
+    "full": (
+        dict(model_channels=256, num_res_blocks=2, channel_mult=(1, 1, 2, 2, 4, 4), attention_resolutions=(8, 16, 32)),
+        256,
+    ),
+}
+TEXT = 77
+
+
+def main(_):
+    compilation.use_cache()
+    rows = []
+    for size in SIZES.value:
+        for layout in (stable_diffusion, adm):
+            rows += compare(f"{layout.__name__} {size}", *layout(size))
+            gc.collect()
+            print(rows[-2]["what"], rows[-2]["cpu ratio"], rows[-1]["what"], rows[-1]["cpu ratio"], flush=True)
+    head = tuple(rows[0])
+    text = report.table(head, [[row[name] for name in head] for row in rows])
+    figure = report.bars(rows, ("ours cpu s", "theirs cpu s"), "what", "seconds of CPU")
+    report.write(OUT.value, rows, text, figure, theirs=versions())
+
+
+def stable_diffusion(size):
+    """(their module, their arguments, our function of (params, inputs), params, inputs) with the same weights."""
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    sizes, side = SD[size]
+    levels = len(sizes["block_out_channels"])
+    torch.manual_seed(0)
+    theirs = UNet2DConditionModel(
+        sample_size=side,
+        cross_attention_dim=64 if size != "full" else 768,
+        down_block_types=(*["CrossAttnDownBlock2D"] * (levels - 1), "DownBlock2D"),
+        up_block_types=("UpBlock2D", *["CrossAttnUpBlock2D"] * (levels - 1)),
+        norm_num_groups=16 if size != "full" else 32,
+        **sizes,
+    ).to(device())
+    net = UNet2D(**tables.unet2d.fields(dict(theirs.config)))
+    state = {name: value.detach().cpu().numpy() for name, value in theirs.state_dict().items()}
+    params = jax.tree.map(jnp.asarray, tables.unet2d.convert(state, shapes(net)))
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((1, side, side, 4)).astype(np.float32)
+    text = rng.standard_normal((1, TEXT, theirs.config.cross_attention_dim)).astype(np.float32)
+    t = np.array([321.0], np.float32)
+    ours = lambda params, z, t, text: net.apply({"params": params}, z, t, text)
+    return theirs, tensors(z, t, text), ours, params, (z, t, text)
+
+
+def adm(size):
+    """ADM's layout; parameters are drawn, so only shapes and times are alike."""
+    from diffusers import UNet2DModel
+
+    sizes, side = ADM[size]
+    own = dict(num_head_channels=16 if size == "tiny" else 64, resblock_updown=True, use_scale_shift_norm=True)
+    net = UNetADM(**sizes, **own, out_channels=6)
+    deep = [2**level in sizes["attention_resolutions"] for level in range(len(sizes["channel_mult"]))]
+    theirs = UNet2DModel(
+        sample_size=side,
+        out_channels=6,
+        block_out_channels=tuple(sizes["model_channels"] * m for m in sizes["channel_mult"]),
+        layers_per_block=sizes["num_res_blocks"],
+        down_block_types=tuple("AttnDownBlock2D" if d else "ResnetDownsampleBlock2D" for d in deep),
+        up_block_types=tuple("AttnUpBlock2D" if d else "ResnetUpsampleBlock2D" for d in reversed(deep)),
+        attention_head_dim=own["num_head_channels"],
+        resnet_time_scale_shift="scale_shift",
+        downsample_type="resnet",
+        upsample_type="resnet",
+        norm_eps=1e-5,
+    ).to(device())
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((1, side, side, 3)).astype(np.float32), np.array([321.0], np.float32)
+    like = jax.eval_shape(net.init, jax.random.key(0), jnp.asarray(x), jnp.asarray(t))["params"]
+    params = jax.tree.map(lambda a: jnp.asarray(0.02 * rng.standard_normal(a.shape), jnp.float32), like)
+    return theirs, tensors(x, t), lambda params, x, t: net.apply({"params": params}, x, t), params, (x, t)
+
+
+def compare(name, theirs, their_inputs, ours, params, inputs):
+    """Two rows: the forward pass, and the tuning step."""
+    import torch
+
+    same = name.startswith("stable")
+    counts = sum(leaf.size for leaf in jax.tree.leaves(params)), sum(p.numel() for p in theirs.parameters())
+    if same:
+        check(ours, params, inputs, theirs, their_inputs)
+    call = torch.compile(theirs) if TORCH_COMPILE.value else theirs
+    forward = jax.jit(ours).lower(params, *inputs).compile()
+    their_forward = lambda: synchronized(call(*their_inputs).sample)
+
+    def no_grad():
+        with torch.no_grad():
+            return their_forward()
+
+    run = lambda: forward(params, *inputs).block_until_ready()
+    passes = report.race({"ours": run, "theirs": no_grad}, REPEATS.value)
+    tuning = report.race(steps(ours, params, inputs, call, theirs, their_inputs), max(2, REPEATS.value // 2))
+    return [row(f"{name}, forward", counts, passes), row(f"{name}, tuning step", counts, tuning)]
+
+
+def steps(ours, params, inputs, call, theirs, their_inputs):
+    """A step of AdamW towards a fixed target, on both sides."""
+    import torch
+
+    rule = optax.adamw(3e-5, weight_decay=1e-2)
+    target = jnp.zeros(jax.eval_shape(ours, params, *inputs).shape)
+
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    def step(params, state):
+        grads = jax.grad(lambda p: jnp.mean((ours(p, *inputs) - target) ** 2))(params)
+        updates, state = rule.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    held = [jax.tree.map(jnp.copy, params), jax.jit(rule.init)(params)]
+
+    def our_step():
+        held[:] = step(*held)
+        jax.block_until_ready(held)
+
+    their_rule = torch.optim.AdamW(theirs.parameters(), lr=3e-5, weight_decay=1e-2, foreach=True)
+
+    def their_step():
+        their_rule.zero_grad(set_to_none=True)
+        call(*their_inputs).sample.square().mean().backward()
+        their_rule.step()
+        synchronized(None)
+
+    return {"ours": our_step, "theirs": their_step}
+
+
+def check(ours, params, inputs, theirs, their_inputs):
+    import torch
+
+    with torch.no_grad():
+        want = theirs(*their_inputs).sample.cpu().numpy().transpose(0, 2, 3, 1)
+    found = np.asarray(jax.jit(ours)(params, *inputs))
+    error = np.abs(found - want).max() / np.abs(want).max()
+    assert error < 1e-3, f"the outputs differ by {error:.1e}"
+
+
+def row(name, counts, clocks):
+    ours, theirs = clocks["ours"], clocks["theirs"]
+    same = "" if counts[0] == counts[1] else f" (theirs {counts[1] / 1e6:.2f} M)"
+    return {
+        "what": name,
+        "parameters": f"{counts[0] / 1e6:.2f} M{same}",
+        "ours cpu s": ours.cpu,
+        "theirs cpu s": theirs.cpu,
+        "cpu ratio": ours.cpu / theirs.cpu,
+        "ours wall s": ours.wall,
+        "theirs wall s": theirs.wall,
+        "wall ratio": ours.wall / theirs.wall,
+    }
+
+
+def device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() and jax.default_backend() != "cpu" else "cpu"
+
+
+def tensors(x, *others):
+    """Channels first for images, as torch has them."""
+    import torch
+
+    arrays = [x.transpose(0, 3, 1, 2), *others]
+    return tuple(torch.from_numpy(np.ascontiguousarray(array)).to(device()) for array in arrays)
+
+
+def synchronized(value):
+    import torch
+
+    if device() == "cuda":
+        torch.cuda.synchronize()
+    return value
+
+
+def versions():
+    import diffusers
+    import torch
+
+    return {"torch": torch.__version__, "diffusers": diffusers.__version__, "threads": torch.get_num_threads()}
+
+
+if __name__ == "__main__":
+    app.run(main)
