@@ -1,6 +1,6 @@
 """How the cost of a tracked frame grows: with targets, frames, resolution and devices.
 
-    python benchmarks/cost_curves.py [--only=targets,frames,resolutions,devices] [--quick] [--out=benchmarks/results/cost]
+    python benchmarks/cost_curves.py [--only=targets,frames,resolutions,devices] [--quick] [--out=NAME]
 
 Seconds of CPU a frame (all threads) of the preset `fast` on the bundled clip. Frames: a flat line says that nothing
 grows with the video. Devices: a fleet of as many videos as host devices, against the same videos one after the other;

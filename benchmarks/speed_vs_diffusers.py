@@ -9,7 +9,7 @@ guided-diffusion's networks, with weights of its own. On a GPU add --sizes=tiny,
 below one, ours is faster. Unless --all_cores, everything stays on one core: see report.py.
 """
 
-# ruff: noqa: E402, a process keeps the number of cores that it had when its libraries were imported
+
 import functools
 import gc
 import sys

@@ -39,7 +39,7 @@ def read(folder, task, process=0):
 def eight(tmp_path_factory):
     """The cheap tasks on eight devices."""
     folder = tmp_path_factory.mktemp("eight")
-    finish([launch(folder, 8, "", ["loop", "clips"])])
+    finish([launch(folder, 8, "", ["loop", "clips", "pmap"])])
     return folder
 
 
@@ -103,6 +103,13 @@ def test_two_processes_read_half_a_batch_each(eight, two):
 
 
 @pytest.mark.slow
+def test_a_fleet_is_what_pmap_was(eight):
+    found = read(eight, "pmap")
+    np.testing.assert_allclose(found["each"], found["pmap"], rtol=1e-6)
+    np.testing.assert_allclose(found["each"], found["alone"], rtol=1e-6)
+
+
+@pytest.mark.slow
 def test_clips_made_at_once_are_those_made_alone(eight, two):
     found = read(eight, "clips")
     for number in range(9):  # nine on eight devices: some make two, some idle
@@ -120,6 +127,7 @@ def test_trackers_of_a_fleet_find_and_tune_as_each_would_alone(tmp_path):
     found = read(tmp_path, "fleet")
     alone = {key: value for key, value in found.items() if key.startswith("alone/")}
     assert len(alone) == sum(2 if number % 4 else 1 for number in range(9))
+    assert all(found[f"tuned/{number}"].max() > 1e-4 for number in range(9))
     for key, value in alone.items():
         np.testing.assert_allclose(found[key.replace("alone", "fleet")], value, atol=1e-2, err_msg=key)
     in_two_processes(tmp_path, ["fleet"])
