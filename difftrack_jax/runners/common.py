@@ -34,7 +34,7 @@ _OURS = (
     CONFIG, ".*.partial*", "tracks.json", "tracks.partial.jsonl", "tracks.txt", "overlay.mp4", "masks",
     "state", "summary.json", "checkpoints", "profile", "metrics.jsonl", "tensorboard", "weights.safetensors",
     "video_*.mp4", "frames", "tracklets.json", "predictions", "per_sequence.csv", "results.json",
-    "truth", ".failed",
+    "truth", ".failed", "tracks_*", "tracks.csv", "boxes",
 )  # fmt: skip
 
 

@@ -19,11 +19,13 @@ import numpy as np
 from difftrack_jax import __version__
 from difftrack_jax.data.video import Source, prefetch
 from difftrack_jax.typing import HostFrame, Prediction
-from difftrack_jax.visualize import draw, export
+from difftrack_jax.visualize import draw, exchange, export
 from difftrack_jax.visualize.files import atomic_write
 from difftrack_jax.visualize.video import VideoWriter
 
-KNOWN = ("json", "mot", "overlay", "masks")
+# "mot" and "masks" are written as the frames go by, the other official formats at once.
+OFFICIAL = tuple(name for name in exchange.FORMATS if name not in ("mot", "davis"))
+KNOWN = ("json", "mot", "overlay", "masks", *OFFICIAL)
 
 
 def replay(partial: pathlib.Path) -> Iterator[Prediction]:
@@ -72,6 +74,17 @@ def overlay(path: pathlib.Path, source: Source) -> Iterator[Any]:
             video.write(draw.draw(frame, prediction, trails.update(prediction)))
 
         yield show
+
+
+def write_official(folder: pathlib.Path, wanted: Iterable[str], source: Source, partial: pathlib.Path) -> None:
+    """The formats of exchange.py that are wanted."""
+    chosen = [name for name in OFFICIAL if name in wanted]
+    if chosen:
+        rows = export.to_rows(replay(partial))
+        with partial.open("rb") as file:
+            video = exchange.Video(source.width, source.height, sum(1 for _ in file))
+        for name in chosen:
+            exchange.write(name, folder, rows, video)
 
 
 def write_json(path: pathlib.Path, data: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ def _size(clip: Clip) -> tuple[int, int]:
 
 
 def _posetrack(path: pathlib.Path, clip: Clip, found: Found) -> None:
-    posetrack.write(path, found.rows, clip, clip.frames.paths)
+    posetrack.write(path, found.rows, clip.frame_ids, clip.frames.paths)
 
 
 def _tapvid(path: pathlib.Path, clip: Clip, found: Found) -> None:

@@ -174,6 +174,7 @@ def _write(config, job, writer, folder, summary) -> dict[str, Any]:
     if "masks" in job.wanted and any(target.kind == "segment" for _, target in job.targets):
         size = (job.source.height, job.source.width)
         write_masks(folder / "masks", outputs.replay(writer.partial), size)
+    outputs.write_official(folder, job.wanted, job.source, writer.partial)
     if "overlay" in job.wanted and not job.live:
         outputs.write_overlay(folder / "overlay.mp4", job.source, outputs.replay(writer.partial))
     shutil.rmtree(folder / "state", ignore_errors=True)

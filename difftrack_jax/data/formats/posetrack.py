@@ -16,7 +16,8 @@ import numpy as np
 
 from difftrack_jax.data.formats import rle
 from difftrack_jax.data.formats.json_file import Entries, read_json
-from difftrack_jax.data.records import Clip, Rows, concatenate, make_rows
+from difftrack_jax.data.records import Rows, concatenate, make_rows
+from difftrack_jax.errors import UserError
 from difftrack_jax.typing import Bool, Float, Int
 
 JOINTS = (
@@ -141,14 +142,19 @@ def _poses(image: dict[str, Any], people: list[dict[str, Any]]) -> Poses:
     )
 
 
-def write(path: str | os.PathLike, rows: Rows, clip: Clip, files: Sequence[str]) -> None:
-    """Results of a clip: visible rows, joints seen with a confidence above 0, and 0, 0, 0 for the rest."""
+def write(path: str | os.PathLike, rows: Rows, frame_ids: Int[np.ndarray, "t"], files: Sequence[str]) -> None:
+    """Results of a video: visible rows, joints seen with a confidence above 0, and 0, 0, 0 for the rest.
+
+    frame_ids and files: image ids and names of the frames' files.
+    """
+    if rows.count and rows.keypoints.shape[1] != len(JOINTS):
+        raise UserError(f"{path}: PoseTrack's people have {len(JOINTS)} joints, these have {rows.keypoints.shape[1]}")
     rows = rows.take(rows.visible).ordered()
     images = [
-        {"id": int(number), "frame_id": int(number), "file_name": name} for number, name in zip(clip.frame_ids, files)
+        {"id": int(number), "frame_id": int(number), "file_name": name} for number, name in zip(frame_ids, files)
     ]
     with open(path, "w", encoding="utf-8") as file:
-        annotations = [_entry(rows, row, int(clip.frame_ids[rows.frame[row]])) for row in range(rows.count)]
+        annotations = [_entry(rows, row, int(frame_ids[rows.frame[row]])) for row in range(rows.count)]
         categories = [{"id": 1, "name": "person", "supercategory": "person", "keypoints": list(JOINTS)}]
         json.dump({"images": images, "annotations": annotations, "categories": categories}, file)
 

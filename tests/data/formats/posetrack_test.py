@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from difftrack_jax.data.formats import posetrack, rle
-from difftrack_jax.data.frames import ArrayFrames
-from difftrack_jax.data.records import make_clip, make_rows
+from difftrack_jax.data.records import make_rows
 from difftrack_jax.errors import UserError
 
 J = len(posetrack.JOINTS)
@@ -22,13 +21,12 @@ def test_results_come_back(tmp_path, rng):
         [0, 0, 1, 1, 2], id=[3, 5, 3, 5, 3], box=np.concatenate([low, low + 7], axis=1), keypoints=joints,
         score=rng.random(5).round(4),
     )  # fmt: skip
-    frames = ArrayFrames(np.zeros((3, 20, 30, 3), np.uint8))
-    clip = make_clip("000001_x", frames, frame_ids=[10000010000, 10000010001, 10000010002])
+    ids = np.array([10000010000, 10000010001, 10000010002])
     files = [f"images/val/000001_x/{i:06d}.jpg" for i in range(3)]
-    posetrack.write(tmp_path / "000001_x.json", rows, clip, files)
+    posetrack.write(tmp_path / "000001_x.json", rows, ids, files)
     read = posetrack.read(tmp_path / "000001_x.json")
     assert read.files == tuple(files)
-    np.testing.assert_array_equal(read.frame_ids, clip.frame_ids)
+    np.testing.assert_array_equal(read.frame_ids, ids)
     for name in ("frame", "id", "score", "keypoints"):
         np.testing.assert_array_equal(getattr(read.rows, name), getattr(rows, name), err_msg=name)
     np.testing.assert_allclose(read.rows.box, rows.box, atol=1e-9)
