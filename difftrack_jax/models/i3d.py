@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from difftrack_jax.typing import Array, Float, PyTree
 
 Video = Float[Array, "b t h w c"]
+Maps = Float[Array, "b t2 h2 w2 c2"]
 # Widths of the branches of each Mixed block: b0; b1a, b1b; b2a, b2b; b3b.
 MIXED = {
     "3b": (64, 96, 128, 16, 32, 32),
@@ -38,7 +39,7 @@ class Unit(nn.Module):
     epsilon: float = 1e-3
 
     @nn.compact
-    def __call__(self, x: Video) -> Video:
+    def __call__(self, x: Video) -> Maps:
         # SAME depends on the size, as in TensorFlow: flax pads just so.
         conv = nn.Conv(self.features, self.kernel, (self.stride,) * 3, "SAME", use_bias=False, name="conv3d")
         norm = nn.BatchNorm(use_running_average=True, epsilon=self.epsilon, name="bn")
@@ -52,7 +53,7 @@ class Mixed(nn.Module):
     epsilon: float
 
     @nn.compact
-    def __call__(self, x: Video) -> Video:
+    def __call__(self, x: Video) -> Maps:
         unit = lambda width, kernel, name: Unit(width, (kernel,) * 3, epsilon=self.epsilon, name=name)
         a, b, c, d, e, f = self.widths
         return jnp.concatenate(
@@ -94,7 +95,7 @@ class I3D(nn.Module):
         return nn.Dense(self.classes, name="logits")(x)[:, :, 0, 0]
 
 
-def max_pool(x: Video, window: tuple[int, int, int], stride: tuple[int, int, int]) -> Video:
+def max_pool(x: Video, window: tuple[int, int, int], stride: tuple[int, int, int]) -> Maps:
     """The largest value of each window, zeros beyond the border (values are not negative after a rectifier)."""
     pads = []
     for size, k, s in zip(x.shape[1:4], window, stride):

@@ -4,7 +4,7 @@ import ml_collections
 
 
 def training(stage: str, size: str) -> ml_collections.ConfigDict:
-    """The paper's settings; size "tiny" is a network of pixels on procedural clips that trains in a minute on a laptop."""
+    """The paper's settings; size "tiny" is a network of pixels on procedural clips, a laptop minute."""
     first, tiny = stage == "stage1", size == "tiny"
     return ml_collections.ConfigDict(
         dict(
