@@ -43,8 +43,8 @@ def test_published_numbers_of_the_motchallenge_devkit(shared, name):
     }  # fmt: skip
     for column, key in names.items():
         printed = ours[key] if isinstance(ours[key], int) else 100 * ours[key]
-        # Printed to one digit behind the point; the devkit itself is up to 0.1 off py-motmetrics' and TrackEval's.
-        assert printed == pytest.approx(theirs[column], abs=0.151), column
+        # Printed to one digit behind the point. The devkit's MOTAL takes log10(switches + 1), TrackEval's without 1.
+        assert printed == pytest.approx(theirs[column], abs=0.1 if column == "MOTAL" else 0.051), column
     assert ours["FP_per_frame"] == pytest.approx(theirs["FAR"], abs=0.0051)
 
 

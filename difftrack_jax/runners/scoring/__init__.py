@@ -36,7 +36,7 @@ SCORERS: Mapping[str, Scorer] = {
         lists="{split}_set.txt, {split}ing_set.txt",
     ),
     "got10k": Got10kScorer(),
-    "mot15": MotScorer(),
+    "mot15": MotScorer(py_motmetrics=True),
     "mot17": MotScorer(distractors="MOT17"),
     "mot20": MotScorer(distractors="MOT20"),
     # One class and no flags of 0, so there is nothing to take out; TrackEval's script runs it as MOT17 all the same.

@@ -12,7 +12,7 @@ import numpy as np
 from difftrack_jax.data.formats import mot as text
 from difftrack_jax.data.records import Rows
 from difftrack_jax.errors import UserError
-from difftrack_jax.metrics import mot, motchallenge
+from difftrack_jax.metrics import accumulator, mot, motchallenge
 from difftrack_jax.metrics.base import Metric
 from difftrack_jax.metrics.frames import Frame
 from difftrack_jax.ops.boxes import iou
@@ -32,12 +32,13 @@ class MotScorer(Scorer):
     columns: tuple[str, ...] = TRACKING
     distractors: str = ""
     threshold: float = 0.5
+    py_motmetrics: bool = False
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        return {"": mot}
+        return {"": mot, **({"py-motmetrics": accumulator} if self.py_motmetrics else {})}
 
-    def evaluate(self, files: Files, name: str) -> Mapping[str, mot.State]:
+    def evaluate(self, files: Files, name: str) -> Mapping[str, mot.State | accumulator.State]:
         if self.distractors and self.distractors not in motchallenge.DISTRACTORS:
             raise UserError(f"distractors {self.distractors!r}: known are {', '.join(motchallenge.DISTRACTORS)}")
         path = files.place(files.data_dir, self.annotation, name)
@@ -54,7 +55,11 @@ class MotScorer(Scorer):
         for g, p in zip(by_frame(gt, length), by_frame(pred, length)):
             frame = Frame(gt.id[g], pred.id[p], iou(gt.box[g][:, None], pred.box[p][None]))
             frames.append(motchallenge.preprocess(frame, gt.category[g], gt.score[g], classes))
-        return {"": mot.evaluate(tuple(frames), self.threshold)}
+        states = {"": mot.evaluate(tuple(frames), self.threshold)}
+        if self.py_motmetrics:
+            pairs = accumulator.from_similarity(frames, self.threshold)
+            states["py-motmetrics"] = accumulator.evaluate(pairs)
+        return states
 
 
 def by_frame(rows: Rows, length: int) -> list[np.ndarray]:
