@@ -1,4 +1,4 @@
-"""MOT17: pedestrians, from the public detections of the first frame.
+"""MOT17: pedestrians, from the public detections of every frame, online: one pass over the frame follows them all.
 
     python -m difftrack_jax.main --config=configs/track/mot17.py --config.data_dir=MOT17
 
@@ -12,11 +12,14 @@ from difftrack_jax.runners import recipes
 
 
 def get_config(size: str = "") -> ml_collections.ConfigDict:
-    return recipes.benchmark(
+    config = recipes.benchmark(
         size,
         benchmark="mot17",
         submission="mot",
         split="train",
-        births="detections",
+        births="online",
         slots=32,
     )
+    config.tracker.window = "frame"
+    config.tracker.size = 128 if size == "tiny" else 512  # network pixels of the frame's longer side
+    return config

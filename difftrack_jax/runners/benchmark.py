@@ -31,7 +31,7 @@ from difftrack_jax.data.frames import CachedFrames, resized
 from difftrack_jax.data.records import Clip
 from difftrack_jax.errors import UserError
 from difftrack_jax.parallel import multihost
-from difftrack_jax.runners import births, common, evaluate, outputs, overrides, truths
+from difftrack_jax.runners import births, common, crowds, evaluate, outputs, overrides, truths
 from difftrack_jax.runners.following import Found, follow_queries
 from difftrack_jax.runners.progress import Progress
 from difftrack_jax.runners.submissions import SUBMISSIONS, Submission
@@ -80,8 +80,11 @@ def prepare(config: ml_collections.ConfigDict) -> Job:
     if config.submission not in SUBMISSIONS:
         raise UserError(f"submission {config.submission!r}: known are {', '.join(SUBMISSIONS)}")
     submission = SUBMISSIONS[config.submission]
-    if submission.shape != "point" and config.births not in births.RULES:
-        raise UserError(f"births {config.births!r}: known are {', '.join(births.RULES)}")
+    if submission.shape != "point" and config.births not in (known := (*births.RULES, births.ONLINE)):
+        raise UserError(f"births {config.births!r}: known are {', '.join(known)}")
+    if config.births == births.ONLINE and submission.shape != "box":
+        raise UserError(f"births {config.births!r}: tracks boxes, and {benchmark.name} is about {submission.shape}s")
+    crowds.rules_from(config)
     if config.slots < 1 or config.max_frames < 0:
         raise UserError(f"slots {config.slots} must be at least 1, and max_frames {config.max_frames} not negative")
     names = benchmark.names(config.split, config.sequences)[: config.limit or None]
@@ -131,6 +134,8 @@ def _targets(config, job: Job, tracker: Tracker, clip: Clip) -> Found:
     if config.detections:
         path = pathlib.Path(config.detections).expanduser() / f"{clip.name}.txt"
         clip = clip._replace(detections=mot.read_results(path))
+    if config.births == births.ONLINE:
+        return crowds.follow_detections(tracker, clip, crowds.rules_from(config), config.max_frames)
     queries = births.RULES[config.births](clip, job.submission.shape)
     return follow_queries(tracker, clip.frames, queries, config.slots, config.max_frames)
 

@@ -3,6 +3,7 @@
 first         ground truth of the first labelled frame that shows any (what SOT and semi-supervised VOS hand out)
 appearance    ground truth of each target's own first frame: an oracle for benchmarks that expect detections
 detections    public detections, or those of `config.detections`, in the first frame that has any
+online        detections of every frame, matched to what is tracked: targets are born and end (runners/crowds.py)
 text          the clip's sentence, or one a target
 points        TAP-Vid: `config.queries` says first or strided
 """
@@ -18,6 +19,9 @@ from difftrack_jax.metrics import tapvid
 from difftrack_jax.runners.following import Query
 from difftrack_jax.tracking import indicators
 from difftrack_jax.tracking.indicators import Box, Point, Pose, Segment
+
+
+ONLINE = "online"
 
 
 def first(clip: Clip, shape: str) -> list[Query]:

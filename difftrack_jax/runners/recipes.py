@@ -1,10 +1,12 @@
 """What the recipes of all benchmarks have in common; each says only what is its own (configs/track/*.py)."""
 
+import dataclasses
 from typing import Any
 
 import ml_collections
 
 from difftrack_jax.runners import overrides
+from difftrack_jax.tracking.multi_object import Rules
 
 
 def benchmark(size: str, **own: Any) -> ml_collections.ConfigDict:
@@ -19,8 +21,9 @@ def benchmark(size: str, **own: Any) -> ml_collections.ConfigDict:
             data_dir="",  # the official folder, as its archive unpacks
             sequences="",  # "a,b" or patterns "MOT17-*-FRCNN"; empty takes all
             limit=1 if tiny else 0,  # only the first so many of them; 0 is all
-            births="first",  # first | appearance | detections | text, see difftrack_jax/runners/births.py
+            births="first",  # first | appearance | detections | online | text, see difftrack_jax/runners/births.py
             detections="",  # a folder of SEQUENCE.txt in MOT format, instead of the public ones
+            rules=dataclasses.asdict(Rules()),  # of births and deaths online, difftrack_jax/tracking/multi_object.py
             queries="strided",  # of TAP-Vid: first | strided
             resolution=(256, 256),  # of TAP-Vid: frames are resized to width, height; (0, 0) is another category
             slots=16,  # targets that share a pass; a step compiles once for each number of them
