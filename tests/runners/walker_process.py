@@ -34,7 +34,7 @@ def main(recipe, data, workdir, distributed, pause):
     benchmark.load_tracker = lambda *_, **__: Slow()
     logging.set_verbosity(logging.INFO)
     config = load(pathlib.Path(recipe)).get_config()
-    config.update(data_dir=data, quiet=True)
+    config.update(data_dir=data, births="detections", quiet=True)
     try:
         benchmark.run(config, pathlib.Path(workdir))
     except UserError as error:
