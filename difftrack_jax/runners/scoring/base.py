@@ -84,6 +84,10 @@ class Scorer(abc.ABC):
         for pattern in files.fill(self.lists):
             if (files.data_dir / pattern).is_file():
                 return self.read_list(files.data_dir / pattern)
+        return self.unlisted(files)
+
+    def unlisted(self, files: Files) -> list[str]:
+        """The split where no list says it: all that have annotations."""
         return files.listed(self.annotation)
 
     def read_list(self, path: pathlib.Path) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from pycocotools import mask as coco
 
+from difftrack_jax.data.builders.mots import VAL
 from difftrack_jax.data.formats import mot as mot_text
 from difftrack_jax.data.formats import mots as text
 from difftrack_jax.data.formats import rle
@@ -40,6 +41,11 @@ class MotsScorer(Scorer):
     @property
     def metrics(self) -> Mapping[str, Metric]:
         return {self._group(kind): mot for kind in self.classes}
+
+    def unlisted(self, files: Files) -> list[str]:
+        """KITTI MOTS divides KITTI's 21 sequences in train and val."""
+        names = files.listed(self.annotation)
+        return names if self.first else [name for name in names if (name in VAL) == (files.split == "val")]
 
     def _group(self, kind: str) -> str:
         return kind if len(self.classes) > 1 else ""

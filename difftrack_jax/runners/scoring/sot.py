@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from difftrack_jax.data.builders.lasot import published_test
 from difftrack_jax.data.builders.otb import TB50
 from difftrack_jax.data.formats import sot as text
 from difftrack_jax.data.formats.json_file import Entries, read_json
@@ -92,7 +93,14 @@ class OtbScorer(OpeScorer):
 
 
 class LasotScorer(OpeScorer):
-    """Absent is what is fully occluded or out of view."""
+    """Absent is what is fully occluded or out of view. Without a list `test` is the published one, as far as it is
+    here.
+    """
+
+    def unlisted(self, files: Files) -> list[str]:
+        names, test = files.listed(self.annotation), set(published_test())
+        wanted = {"test": lambda name: name in test, "train": lambda name: name not in test}
+        return list(filter(wanted.get(files.split, lambda name: True), names))
 
     def truth(self, files: Files, name: str) -> tuple[np.ndarray, np.ndarray]:
         path = files.place(files.data_dir, self.annotation, name)

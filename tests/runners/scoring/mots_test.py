@@ -5,6 +5,7 @@ import pytest
 
 from difftrack_jax.data.formats import rle
 from difftrack_jax.errors import UserError
+from difftrack_jax.runners import scoring
 
 from .made_up import SIZE, T, masks, score, text
 
@@ -46,3 +47,11 @@ def test_masks_that_overlap_are_refused(tmp_path):
     predictions = text(tmp_path / "predictions" / "0002.txt", *double).parent
     with pytest.raises(UserError, match=r"0002\.txt: masks overlap in frame 0"):
         score("kitti_mots", predictions, tmp_path, split="val")
+
+
+def test_kitti_mots_knows_its_splits(tmp_path):
+    for name in ("0001", "0002", "0006"):
+        text(tmp_path / "instances_txt" / f"{name}.txt")
+    files = lambda split: scoring.Files(tmp_path, tmp_path, split)
+    assert scoring.find("kitti_mots").sequences(files("val")) == ["0002", "0006"]
+    assert scoring.find("kitti_mots").sequences(files("train")) == ["0001"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from difftrack_jax.errors import UserError
+from difftrack_jax.runners import scoring
 
 from .made_up import T, dump, score, text
 
@@ -51,6 +52,16 @@ def test_lasot_from_the_archive_or_its_toolkit(tmp_path, toolkit):
     # A frame without the target is a miss in the official numbers, and one like the others in got10k's.
     assert score("lasot", predictions, tmp_path, split="test")["precision"] == pytest.approx(5 / 6)
     assert score("lasot", predictions, tmp_path, split="test", rules="got10k")["precision"] == 1
+
+
+def test_lasot_knows_its_published_test_set(tmp_path):
+    for name in ("bird-2", "bird-3", "bird-4"):
+        text(tmp_path / "bird" / name / "groundtruth.txt", *BOXES)
+    scorer, files = scoring.find("lasot"), lambda split: scoring.Files(tmp_path, tmp_path, split)
+    assert scorer.sequences(files("test")) == ["bird-2", "bird-3"]
+    assert scorer.sequences(files("train")) == ["bird-4"]
+    text(tmp_path / "testing_set.txt", "bird-4")
+    assert scorer.sequences(files("test")) == ["bird-4"]
 
 
 def test_got10k(tmp_path):
