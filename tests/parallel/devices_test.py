@@ -17,7 +17,9 @@ WORKER = pathlib.Path(__file__).with_name("worker.py")
 
 
 def launch(folder, devices, distributed, tasks):
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    # Programs that run once: compiled in half the time, without the costly optimisations.
+    flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    flags += f" --xla_force_host_platform_device_count={devices}"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, str(WORKER), str(folder), distributed, *tasks]
     return subprocess.Popen(
