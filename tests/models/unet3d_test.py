@@ -43,7 +43,8 @@ class Recorded:
         cut = lambda name: jnp.asarray(self.io[name].reshape(b, f, 20, -1))
         # Names are the same in all frames.
         self.tracklets = Tracklets(cut("boxes"), cut("masks")[..., 0], cut("positive_embeddings")[:, 0])
-        self.params = table.convert(load_file(folder / "unet_weights.safetensors"), shapes(SMALL))
+        state = load_file(folder / "unet_weights.safetensors")
+        self.params = jax.tree.map(jnp.asarray, table.convert(state, shapes(SMALL)))
 
     def output(self, net, tracklets=None, gate=1.0, frames=None):
         x, told = self.x[:, :frames], tracklets or self.tracklets
@@ -95,7 +96,8 @@ def test_the_fuser_is_the_recorded_one(shared, run):
     case = recorded(shared(GOLDENS), run)
     params = case.inside("up_blocks_2/attentions_0/transformer_blocks_0/fuser")
     with exact():
-        out = GatedSelfAttention(8).apply(params, jnp.asarray(case.io["fuser/x_in"]), case.io["fuser/objs_in"])
+        inputs = (jnp.asarray(case.io[f"fuser/{name}"]) for name in ("x_in", "objs_in"))
+        out = GatedSelfAttention(8).apply(params, *inputs)
     close(out, case.io["fuser/out"])
 
 
