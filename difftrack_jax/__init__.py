@@ -26,8 +26,8 @@ _NAMES = {
     "UserError": "difftrack_jax.errors",
 }
 _MODULES = (
-    "backbones", "checkpoints", "data", "diffusion", "errors", "generation", "metrics", "models", "ops", "parallel", "runners",
-    "tracking", "typing", "visualize",
+    "backbones", "checkpoints", "data", "diffusion", "errors", "generation", "metrics", "models", "ops", "parallel",
+    "runners", "tracking", "typing", "visualize",
 )  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]
 
