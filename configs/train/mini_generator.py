@@ -36,7 +36,7 @@ def get_config(size: str = "image") -> ml_collections.ConfigDict:
             init_from="",  # weights of an earlier stage: a workdir or a file
             gates=0.3 if video else 1.0,  # start of the gates that are new in a stage
             seed=0,
-            steps=20 if tiny else 450 if video else 700,
+            steps=20 if tiny else 600 if video else 700,
             batch=2 if video else 16,
             frames=4 if tiny else 8 if video else 1,
             size=16 if tiny else 48,
@@ -52,7 +52,7 @@ def get_config(size: str = "image") -> ml_collections.ConfigDict:
             remat=False,
             dtype="float32",
             learning_rate=1e-3 if video else 2e-3,
-            warmup=100,
+            warmup=30 if video else 100,
             beta2=0.99,
             weight_decay=1e-2,
             clip=1.0,
@@ -61,6 +61,9 @@ def get_config(size: str = "image") -> ml_collections.ConfigDict:
             log_every=10 if tiny else 25,
             eval_every=20 if tiny else 900,
             save_every=10 if tiny else 50,
+            mesh=dict(data=0, fsdp=1),  # devices: rows that share a batch (0: all), and that share parameters
+            profile=False,  # true: a trace of a few steps goes to the workdir
+            dry_run=False,  # true: only say what memory and compilation a step takes
             mesh=dict(data=0, fsdp=1),  # devices: rows that share a batch (0: all), and that share parameters
             profile=False,  # true: a trace of a few steps goes to the workdir
             dry_run=False,  # true: only say what memory and compilation a step takes
