@@ -35,7 +35,7 @@ MATCHING = ("J", "J&F")
 
 
 class State(NamedTuple):
-    """Mean, recall and decay of J and of F, one row an object. q: those six."""
+    """Mean, recall and decay of J and of F, one row an object."""
 
     values: Float[np.ndarray, "objects 6"]
 

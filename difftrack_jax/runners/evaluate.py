@@ -74,8 +74,8 @@ def score(
             try:
                 states[name] = scorer.evaluate(files, name)
             except UserError as error:
-                # Metrics do not know the sequence, readers of files name one.
-                raise error if "/" in str(error) else UserError(f"{name}: {error}") from error
+                # Metrics do not know whose numbers they were given.
+                raise UserError(str(error) if name in str(error) else f"{name}: {error}") from error
             progress.update(len(states), name)
     metrics, curves = {}, {}
     for group, metric in scorer.metrics.items():
