@@ -1,15 +1,21 @@
-"""Processes: two do what one does, a kill costs one sequence, and a first process that stops stops the others."""
+"""Processes and devices: two do what one does, a kill costs one sequence, and a failure is heard by all."""
 
 import json
+import os
 import pathlib
 import socket
 import subprocess
 import sys
 import time
 
+import jax.numpy as jnp
 import pytest
 
-from ..data.builders.layouts import make
+from difftrack_jax.checkpoints import bundled
+from difftrack_jax.models import variants
+from difftrack_jax.models.unet_adm import UNetADM
+
+from ..data.builders.layouts import images, make, text
 
 HERE = pathlib.Path(__file__).resolve().parent
 CONFIGS = HERE.parents[1] / "configs" / "track"
@@ -94,3 +100,27 @@ def test_when_one_process_fails_the_others_say_so(tmp_path):
     assert "seqinfo.ini: is missing" in texts[1]
     assert "error: stopped with process 1:" in texts[0]
     assert [path.name for path in (out / "predictions").iterdir()] == ["MOT17-04-FRCNN.txt"]
+
+
+@pytest.mark.slow
+def test_two_devices_do_what_one_does(tmp_path, rng, weights):
+    """With a network, for its weights have to be on each device."""
+    params = weights(UNetADM(**variants.ADM["tiny"]), jnp.zeros((1, 64, 64, 3)), jnp.zeros(1))
+    bundled.save(tmp_path / "tiny.safetensors", params, "tiny")
+    for name in ("Basketball", "Biker", "Bird1"):
+        images(tmp_path / "official" / name / "img", rng, "{:04d}.jpg", size=(66, 48))
+        text(tmp_path / "official" / name / "groundtruth_rect.txt", "20,10,16,18\n" * 3)
+    fields = {"data_dir": tmp_path / "official", "model": tmp_path / "tiny.safetensors", "tracker.size": 64}
+    command = [sys.executable, "-m", "difftrack_jax.main", f"--config={CONFIGS / 'otb.py'}", "--quiet"]
+    command += [f"--config.{name}={value}" for name, value in fields.items()]
+    outs = []
+    for devices in (1, 2):
+        outs.append(tmp_path / f"out{devices}")
+        # Programs that run once are compiled without the costly optimisations.
+        flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        made = subprocess.run([*command, f"--workdir={outs[-1]}"], env=environment, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr[-3000:]
+    one, two = (predictions(out / "predictions") for out in outs)
+    assert len(one) == 3
+    assert one == two
