@@ -64,9 +64,6 @@ def get_config(size: str = "image") -> ml_collections.ConfigDict:
             mesh=dict(data=0, fsdp=1),  # devices: rows that share a batch (0: all), and that share parameters
             profile=False,  # true: a trace of a few steps goes to the workdir
             dry_run=False,  # true: only say what memory and compilation a step takes
-            mesh=dict(data=0, fsdp=1),  # devices: rows that share a batch (0: all), and that share parameters
-            profile=False,  # true: a trace of a few steps goes to the workdir
-            dry_run=False,  # true: only say what memory and compilation a step takes
             quiet=False,
             overwrite=False,
         )

@@ -1,7 +1,8 @@
 """RoI align (He et al. 2017) with static shapes: two small matrices a box, for the whole thing is separable.
 
     feature[p, q] = sum_{r, s} wy[p, r] F[r, s] wx[q, s],
-    wy[p, r] = 1/g sum_{i < g} [-1 <= y_pi <= h] max(0, 1 - |clamp(y_pi, 0, h - 1) - r|),  y_pi = y0 + (p + (i + .5)/g) bin
+    wy[p, r] = 1/g sum_{i < g} [-1 <= y_pi <= h] max(0, 1 - |clamp(y_pi, 0, h - 1) - r|),
+    y_pi = y0 + (p + (i + 1/2) / g) bin
 
 with bin = height / P and g = ceil(bin) samples a bin, which is torchvision's `roi_align(aligned=False,
 sampling_ratio=-1)`: a box is at least one cell wide and high, samples more than a cell outside the map add nothing.
