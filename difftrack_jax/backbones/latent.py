@@ -67,8 +67,8 @@ def empty_prompt(text: Network, tokenizer: pathlib.Path | None) -> Int[np.ndarra
 
     Version 1 pads with the end token, version 2 with "!", its vocabulary's first; a folder says which.
     """
-    end, length = text.fields["end"], text.fields["positions"]
-    pad = end if text.fields["activation"] == "quick_gelu" else 0
+    end, length = text.module.end, text.module.positions
+    pad = end if text.module.activation == "quick_gelu" else 0
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         path = tokenizer / name if tokenizer else None
         if path is not None and path.is_file() and "pad_token" in (told := json.loads(path.read_text())):
@@ -79,7 +79,7 @@ def empty_prompt(text: Network, tokenizer: pathlib.Path | None) -> Int[np.ndarra
 
 
 def _layers(model: Model) -> Layers:
-    levels = len(model.networks["unet"].fields["widths"])
+    levels = len(model.networks["unet"].module.widths)
     if levels not in LATENT:
         raise UserError(f"model {model.source}: a U-Net of {levels} levels; those known here have {sorted(LATENT)}")
     kind = model.scheduler.get("prediction_type", "epsilon")
@@ -100,7 +100,7 @@ def _stride(model: Model, layer: str) -> int:
     """Source pixels a cell of a decoder's block: its level's, for the decoder runs from the coarsest up."""
     unet, vae = model.networks["unet"], model.networks["vae"]
     block = int(layer.split("/")[0].rsplit("_", 1)[1])
-    return vae.module.stride * 2 ** (len(unet.fields["widths"]) - 1 - block)
+    return vae.module.stride * 2 ** (len(unet.module.widths) - 1 - block)
 
 
 def _context(params: Params, z: Array) -> Float[Array, "b s d"]:
@@ -141,8 +141,10 @@ def _features(params, z, *, net, layers, schedule):
 def _tokenize(model: Model, text: str):
     network = model.networks["text_encoder"]
     if model.tokenizer is None:
-        raise UserError(f"text: {model.source} has no tokenizer; a diffusers folder has one, a single file has none")
-    return _tokenizer(model.tokenizer, network.fields["positions"])(text)
+        raise UserError(
+            f"text: {model.source} has no tokenizer; diffusers folders do, or put a folder tokenizer beside it"
+        )
+    return _tokenizer(model.tokenizer, network.module.positions)(text)
 
 
 _tokenizer = functools.cache(load_tokenizer)

@@ -43,7 +43,10 @@ def load_backbone(name: str, dtype: Any = None) -> Backbone:
     if dtype is None:
         dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
     model = open_model(path)
-    return {"adm": _adm, "stable_diffusion": latent_backbone}[model.layout](model, dtype)
+    makers = {"adm": _adm, "stable_diffusion": latent_backbone}
+    if model.layout not in makers:
+        raise UserError(f"model {name}: is of layout {model.layout}; trackers run on {' and '.join(makers)}")
+    return makers[model.layout](model, dtype)
 
 
 def find(name: str) -> pathlib.Path:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from difftrack_jax.checkpoints import folders, rules, store, tables
+from difftrack_jax.checkpoints.tables import single_file
 from difftrack_jax.checkpoints.tensors import Tensors, open_tensors
 from difftrack_jax.errors import UserError
 from difftrack_jax.models import clip_text, unet2d, unet3d, vae, variants
@@ -173,6 +174,25 @@ def _diffusers(folder):
         folders.read_json(scheduler) if scheduler.is_file() else {},
         tokenizer if tokenizer.is_dir() else None,
     )
+
+
+def _single_file(path, tensors):
+    """Three networks in one file, which says nothing of their sizes, nor of what a version 2 predicts: velocity, as the
+    one for 768 pixels does; the one for 512 should be taken as a folder.
+    """
+    try:
+        parts, sizes = single_file.readers(tensors), single_file.variant(tensors)
+    except UserError as error:
+        raise UserError(_with_source(str(path), error)) from error
+    known = {"unet": variants.UNET2D, "vae": variants.VAE, "text_encoder": variants.CLIP_TEXT}
+    networks = {}
+    for name, readers in parts.items():
+        part, own = PARTS[name], Tensors(path, readers)
+        load = functools.partial(part.convert, own)
+        networks[name] = Network(part, dict(known[name][sizes[name]]), {}, str(path), own, load)
+    scheduler = {"prediction_type": "v_prediction"} if sizes["unet"] == "sd21" else {}
+    beside = path.parent / "tokenizer"
+    return Model("stable_diffusion", str(path), networks, scheduler, beside if beside.is_dir() else None)
 
 
 def _adm(path, tensors):

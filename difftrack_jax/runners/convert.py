@@ -28,7 +28,7 @@ from difftrack_jax.runners import outputs, parity, reference
 DTYPES = ("float32", "bfloat16", "float16")
 
 # Which function opens the source of a layout; a converter of another model adds its own line.
-LAYOUTS = {"stable_diffusion": published.open_model, "adm": published.open_model, "trackdiffusion": published.open_model}
+LAYOUTS = dict.fromkeys(("stable_diffusion", "adm", "trackdiffusion"), published.open_model)
 
 
 def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:

@@ -5,12 +5,13 @@ import pathlib
 
 import numpy as np
 from flax.traverse_util import flatten_dict
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from difftrack_jax.backbones.published import PARTS
+from difftrack_jax.checkpoints import tables
 from difftrack_jax.models import variants
 
-from . import record_reference
+from . import compvis, record_reference
 
 formula, FOLDER = record_reference.formula, record_reference.FOLDER
 
@@ -76,7 +77,7 @@ def write_stable_diffusion(folder: pathlib.Path, unet: str = "sd1", text: str = 
             shapes = {
                 name: [width if n == config["hidden_size"] else n for n in sizes] for name, sizes in shapes.items()
             }
-            config["hidden_size"] = width
+            config |= dict(hidden_size=width, num_attention_heads=4)
         (folder / part).mkdir(parents=True)
         (folder / part / "config.json").write_text(json.dumps(config))
         save_file(formula.state(shapes), folder / part / file)
@@ -85,3 +86,16 @@ def write_stable_diffusion(folder: pathlib.Path, unet: str = "sd1", text: str = 
     scheduler = dict(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, num_train_timesteps=1000)
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
+
+
+def single_file(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """The same weights as one file of CompVis would have them, a table of the noise schedule among them."""
+    names = [f"model.diffusion_model.{name}" for name in compvis.unet((1, 2, 2), 2, (True, True, False))]
+    names += [f"first_stage_model.{name}" for name in compvis.autoencoder((1, 2, 2), 2)]
+    text = load_file(folder / "text_encoder" / "model.safetensors")
+    state = {f"cond_stage_model.transformer.text_model.{name}": value for name, value in text.items()}
+    for part, readers in tables.single_file.readers({**{name: np.array(name) for name in names}, **state}).items():
+        if part != "text_encoder":
+            weights = load_file(folder / part / "diffusion_pytorch_model.safetensors")
+            state |= {str(read()): weights[name] for name, read in readers.items()}
+    return state | {"betas": np.linspace(0, 1, 5)}

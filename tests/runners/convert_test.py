@@ -128,6 +128,20 @@ def test_what_is_asked_for_wrongly_is_one_line(adm, tmp_path, capfd):
     assert "998,342 parameters, the published one 552,814,086" in capfd.readouterr().err
 
 
+def test_stable_diffusion_is_converted_with_its_tokenizer_and_answers_as_the_reference_does(tmp_path):
+    published_folder.write_stable_diffusion(tmp_path / "sd")
+    convert.run(recipe("sd15", source=tmp_path / "sd", target=tmp_path / "out"), tmp_path / "unused")
+    model, direct = published.open_model(tmp_path / "out"), published.open_model(tmp_path / "sd")
+    assert model.scheduler == direct.scheduler
+    for name, network in direct.networks.items():
+        jax.tree.map(np.testing.assert_array_equal, model.networks[name].params(), network.params())
+    assert (model.tokenizer / "merges.txt").read_text() == (tmp_path / "sd" / "tokenizer" / "merges.txt").read_text()
+    rows = json.loads((tmp_path / "out" / "config.json").read_text())["report"]
+    assert [row["name"] for row in rows] == ["unet", "vae", "text_encoder"]
+    for row in rows:
+        assert row["forward"] == "torch is not installed" or row["forward"] < 1e-4
+
+
 def test_sums_take_the_widest_dtype_and_leave_out_what_is_no_weight(rng):
     arrays = [np.ones(3, ml_dtypes.bfloat16), np.full((2, 2), -2, np.float32), np.arange(9)]
     assert parity.sums(arrays) == parity.Sums(2, 7, "float32", 11.0)
