@@ -62,23 +62,24 @@ class Batch(NamedTuple):
     name: np.ndarray
 
 
-def clips(name: str, split: str, root: str | os.PathLike, wanted: str = "") -> Clips:
+def clips(name: str, split: str, root: str | os.PathLike, wanted: str = "", media: str = "") -> Clips:
     """The clips of a split: of the official folder, or of a folder that tfds prepared (which knows the official one).
 
-    wanted: "a,b" or patterns, of the official folder's sequences.
+    wanted: "a,b" or patterns, of the official folder's sequences. media: where the official folder lies now, if a
+    prepared one should look elsewhere than it did.
     """
     folder = pathlib.Path(root).expanduser()
     if (folder / "dataset_info.json").is_file():
-        return _prepared(folder, split)
+        return _prepared(folder, split, media)
     benchmark = registry.benchmark(name, folder)
     names = benchmark.names(split, wanted)
     return Clips(len(names), lambda index: benchmark.read(split, names[index]))
 
 
-def _prepared(folder: pathlib.Path, split: str) -> Clips:
+def _prepared(folder: pathlib.Path, split: str, media: str) -> Clips:
     from difftrack_jax.data import prepared
 
-    return prepared.read(folder, split)
+    return prepared.read(folder, split, media)
 
 
 def batches(

@@ -46,14 +46,14 @@ def prepare(kind: type[Benchmark], root: str | os.PathLike, data_dir: str | os.P
     return built
 
 
-def read(folder: str | os.PathLike, split: str) -> Clips:
-    """The clips of a prepared folder (the one with dataset_info.json)."""
+def read(folder: str | os.PathLike, split: str, media: str = "") -> Clips:
+    """The clips of a prepared folder (the one with dataset_info.json). media: the official folder, if it has moved."""
     try:
         built = tfds.builder_from_directory(str(folder))
         source = built.as_data_source(split=tfds_split(split))
     except (ValueError, KeyError, NotImplementedError) as error:
         raise UserError(f"{folder}: has no split {split!r} that can be read ({error})") from error
-    root = built.info.metadata["root"]
+    root = media or built.info.metadata["root"]
     return Clips(len(source), lambda index: decode(source[index], root))
 
 

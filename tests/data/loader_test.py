@@ -148,5 +148,8 @@ def test_official_and_prepared_folders_give_the_same(tmp_path):
         for a, b in zip(want, got):
             np.testing.assert_array_equal(a, b)
     assert len(official) == len(prepared) == 2
+    root.rename(tmp_path / "moved")
+    moved = loader.clips("youtube_vis_2019", "val", built.data_dir, media=str(tmp_path / "moved"))
+    np.testing.assert_array_equal(taken(loader.batches(moved, window, 2, epochs=1))[0].frames, official[0].frames)
     with pytest.raises(UserError, match="has no split 'train'"):
         loader.clips("youtube_vis_2019", "train", built.data_dir)
