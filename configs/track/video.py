@@ -27,7 +27,7 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             preset="fast",  # one setting for every video; `paper` is Algorithm 2 with fine-tuning, and slow
             seed=0,  # of all noise: same seed, same tracks
             max_frames=12 if tiny else 0,  # 0 is the whole video
-            # masks appear where there are segments; csv, boxes, mots, kitti, ytvis, poses, points: visualize/exchange.py
+            # masks appear where there are segments; also csv, boxes, mots, kitti, ytvis, poses, points (exchange.py)
             outputs=("json", "mot", "overlay", "masks"),
             tracker=overrides.empty(),  # a setting left empty is the preset's
             checkpoint_every=50,  # frames; at most as many are tracked again after a kill
