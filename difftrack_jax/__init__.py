@@ -17,6 +17,7 @@ _NAMES = {
     "Point": "difftrack_jax.tracking.indicators",
     "Pose": "difftrack_jax.tracking.indicators",
     "Segment": "difftrack_jax.tracking.indicators",
+    "Text": "difftrack_jax.tracking.indicators",
     "Tracker": "difftrack_jax.tracking.session",
     "generate": "difftrack_jax.generation.generator",
     "load_generator": "difftrack_jax.generation.generator",

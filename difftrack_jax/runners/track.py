@@ -92,7 +92,10 @@ def prepare(config: ml_collections.ConfigDict) -> Job:
     own = [(0, make_target(**target)) for target in defaults]
     targets = own if own and not config.targets else parse_targets(config.targets)
     check_targets(source, targets)
-    return Job(source, targets, load_tracker(config.model, config.preset, config.seed, **settings), wanted)
+    tracker = load_tracker(config.model, config.preset, config.seed, config.get("dtype") or None, **settings)
+    for _, target in targets:
+        tracker.check(target, source.width, source.height)
+    return Job(source, targets, tracker, wanted)
 
 
 def _open(spec: str, max_frames: int | None) -> tuple[video.Source, tuple[dict[str, Any], ...]]:

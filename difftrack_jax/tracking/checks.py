@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from difftrack_jax.errors import UserError
-from difftrack_jax.tracking.indicators import Point, Pose, Segment, Target
+from difftrack_jax.tracking.indicators import Point, Pose, Segment, Target, Text
 
 
 def check(target: Target, width: int, height: int) -> None:
@@ -16,6 +16,10 @@ def check(target: Target, width: int, height: int) -> None:
             raise UserError(f"segment: its mask is {got} but the video is {width}x{height}")
         if not target.mask.any():
             raise UserError("segment: the mask is empty")
+        return
+    if isinstance(target, Text):
+        if not target.phrase.strip():
+            raise UserError("text: says nothing; name what to follow, as in text:a red car")
         return
     if isinstance(target, Pose):
         return _check_pose(target, width, height)

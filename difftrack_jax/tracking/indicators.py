@@ -58,7 +58,15 @@ class Pose:
     kind = "pose"
 
 
-Target = Point | Box | Segment | Pose
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """A phrase that names what to follow; the tracker finds boxes for it (text.py)."""
+
+    phrase: str
+    kind = "text"
+
+
+Target = Point | Box | Segment | Pose | Text
 
 
 class Targets(NamedTuple):

@@ -1,8 +1,9 @@
 """What to follow, as text: 'KIND:ARGS[@FRAME]; ...', or a JSON file that says the same.
 
-    point:x,y    box:x0,y0,x1,y1    segment:mask.png[#label]    pose:joints.json    in pixels of the video; @FRAME, 0 if
-                                                                                    absent,
-    "box:10,20,80,60; point:5,9@12; segment:first.png#2"        is the frame in which the target is given
+    point:x,y    box:x0,y0,x1,y1    segment:mask.png[#label]    pose:joints.json    in pixels of the video
+    text:a red car                                              what a network with a text encoder finds by itself
+
+    "box:10,20,80,60; point:5,9@12; segment:first.png#2"        @FRAME, 0 if absent, is when the target is given
 
     targets.json    [{"kind": "box", "args": [10, 20, 80, 60]},
                      {"kind": "point", "args": [5, 9], "frame": 12},
@@ -23,13 +24,12 @@ import numpy as np
 from PIL import Image
 
 from difftrack_jax.errors import UserError
-from difftrack_jax.tracking.indicators import Box, Point, Pose, Segment, Target
+from difftrack_jax.tracking.indicators import Box, Point, Pose, Segment, Target, Text
 from difftrack_jax.typing import Bool, Float
 
 Timed = tuple[int, Target]  # the frame in which a target is given, and the target
 _NUMBERS = {"point": ("x,y", 2), "box": ("x0,y0,x1,y1", 4)}
-_LATER = ("text",)
-KINDS = (*_NUMBERS, "segment", "pose", *_LATER)
+KINDS = (*_NUMBERS, "segment", "pose", "text")
 
 
 def parse_targets(text: str) -> list[Timed]:
@@ -47,8 +47,10 @@ def parse_targets(text: str) -> list[Timed]:
 def make_target(kind: str, args: Sequence[Any] | np.ndarray, name: str = "", folder: str = "") -> Target:
     """One target from its kind and arguments: numbers, or a mask, or the path of one from `folder`."""
     name = name or kind
-    if kind in _LATER:
-        raise UserError(f"{name}: this model has no {kind} indication yet; use point, box or segment")
+    if kind == "text":
+        if not (phrase := args.strip() if isinstance(args, str) else ""):
+            raise UserError(f"{name}: says nothing; name what to follow, as in text:a red car")
+        return Text(phrase)
     if kind == "segment":
         mask = args if isinstance(args, np.ndarray) else read_mask(args, folder)
         return Segment(mask)

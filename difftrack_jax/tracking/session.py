@@ -20,10 +20,10 @@ import numpy as np
 from difftrack_jax.backbones import Backbone, load_backbone
 from difftrack_jax.errors import UserError
 from difftrack_jax.ops import windows
-from difftrack_jax.tracking import predictions, slots
+from difftrack_jax.tracking import predictions, slots, text
 from difftrack_jax.tracking import tracker as pure
 from difftrack_jax.tracking.checks import check
-from difftrack_jax.tracking.indicators import SEGMENT, Pose, Segment, Target, Targets, describe
+from difftrack_jax.tracking.indicators import SEGMENT, Pose, Segment, Target, Targets, Text, describe
 from difftrack_jax.tracking.settings import Settings, preset_named
 from difftrack_jax.tracking.settings import check as check_settings
 from difftrack_jax.typing import HostFrame, Prediction
@@ -32,11 +32,16 @@ MASK_SIDE = 64  # cells along a side of a segment's mask grid
 
 
 class Session(NamedTuple):
-    """A tracked video: the pure state, the id in each slot [windows, places] (0: free), and the next id to give."""
+    """A tracked video: the pure state, the id in each slot [windows, places] (0: free), and the next id to give.
+
+    spoken: ids that were found by words. context: what a network with text is told, None for one without.
+    """
 
     pure: pure.State
     ids: np.ndarray
     next_id: int
+    spoken: np.ndarray
+    context: jax.Array | None
 
 
 class Tracker:
@@ -51,19 +56,23 @@ class Tracker:
         self._move = jax.jit(slots.moved, donate_argnums=0)
         self._replace_place = jax.jit(slots.place_replaced, donate_argnums=0)
         self._full_mask = jax.jit(jax.vmap(pure.full_mask, (0, 0, None)), static_argnums=2)
+        self._finder = text.Finder(backbone, settings, seed) if backbone.words else None
 
     def init(self, frame: HostFrame, targets: Sequence[Target]) -> Session:
         """Start on a frame, with at least one target in it. Raises UserError for a target that is not in the frame."""
         if not targets:
             raise UserError("targets: none given; name at least one, such as box:10,20,80,60")
+        for target in targets:
+            self.check(target, frame.shape[1], frame.shape[0])
+        targets, spoken, context = self._heard(frame, targets)
         rows = [self._rows(frame, target, number) for number, target in enumerate(targets, 1)]
         if not self.isolated:
             rows = [list(itertools.chain(*rows))]
         windows_ = slots.capacity(len(rows)) if self.isolated else 1
         places = slots.capacity(max(map(len, rows)))
         filled = slots.filled(rows, windows_, places, MASK_SIDE)
-        state = self._init(self.backbone.params, _to_float(frame), filled, jax.random.key(self.seed))
-        return Session(state, np.array(filled.identity), len(targets) + 1)
+        state = self._init(self._params(context), _to_float(frame), filled, jax.random.key(self.seed))
+        return Session(state, np.array(filled.identity), len(targets) + 1, np.array(spoken, np.int64), context)
 
     def step(self, session: Session, frame: HostFrame) -> tuple[Session, Prediction]:
         """The next frame. Raises UserError when its size is not that of the first."""
@@ -72,7 +81,7 @@ class Tracker:
             raise UserError(f"frame of {frame.shape[1]}x{frame.shape[0]} after frames of {width}x{height}")
         index = int(session.pure.index)
         tune = self.settings.tune_first if index == 0 else self.settings.tune_steps
-        state, _ = self._step(tune)(self.backbone.params, session.pure, _to_float(frame))
+        state, _ = self._step(tune)(self._params(session.context), session.pure, _to_float(frame))
         session = session._replace(pure=state)
         return session, self.predict(session)
 
@@ -86,17 +95,31 @@ class Tracker:
         if len(shown):
             every = self._full_mask(jnp.asarray(targets.mask), jnp.asarray(targets.mask_window), size)
             masks = {int(slot): np.asarray(every[slot]) for slot in shown}
-        return predictions.of_slots(int(session.pure.index), targets, ids, masks)
+        found = predictions.of_slots(int(session.pure.index), targets, ids, masks)
+        kinds = tuple("text" if number in session.spoken else kind for number, kind in zip(found.id, found.kind))
+        return found._replace(kind=kinds)
 
     def add(self, session: Session, frame: HostFrame, target: Target) -> Session:
-        """A new target in the current frame; slots grow when all are taken (one more compilation)."""
+        """A new target in the current frame; slots grow when all are taken (one more compilation).
+
+        A phrase joins what the network is told already, and all its boxes join, each with an id.
+        """
+        self.check(target, frame.shape[1], frame.shape[0])
+        if isinstance(target, Text):
+            boxes, _, context = self._heard(frame, [target])
+            more = np.arange(session.next_id, session.next_id + len(boxes))
+            known = [session.context] if len(session.spoken) else []
+            context = jnp.concatenate([*known, context], axis=1)
+            session = session._replace(spoken=np.concatenate([session.spoken, more]), context=context)
+            return functools.reduce(lambda session, box: self.add(session, frame, box), boxes, session)
         rows = self._rows(frame, target, session.next_id)
         session = self._with_room(session, len(rows))
         ids, state = session.ids.copy(), session.pure
         if self.isolated:
             w = int(np.nonzero((ids == 0).all(1))[0][0])
             one = slots.filled([rows], 1, ids.shape[1], MASK_SIDE)
-            fresh = self._init(self.backbone.params, _to_float(frame), one, jax.random.key(self.seed + session.next_id))
+            key = jax.random.key(self.seed + session.next_id)
+            fresh = self._init(self._params(session.context), _to_float(frame), one, key)
             state = self._replace_window(state, fresh, jnp.int32(w))
             ids[w, : len(rows)] = session.next_id
         else:
@@ -104,7 +127,7 @@ class Tracker:
             for m, row in zip(free, rows):
                 state = self._replace_place(state, row, jnp.int32(m))
                 ids[0, m] = session.next_id
-        return Session(state, ids, session.next_id + 1)
+        return session._replace(pure=state, ids=ids, next_id=session.next_id + 1)
 
     def remove(self, session: Session, target_id: int) -> Session:
         """Stop following a target. Raises UserError when there is none of that id."""
@@ -124,6 +147,14 @@ class Tracker:
             here |= slot
             place[slot] = box
         return session._replace(pure=self._move(session.pure, jnp.asarray(here), jnp.asarray(place)))
+
+    def check(self, target: Target, width: int, height: int) -> None:
+        """Raise UserError unless this tracker can follow the target in frames of that size."""
+        check(target, width, height)
+        if isinstance(target, Text) and self._finder is None:
+            raise UserError(
+                f"text: {self.backbone.name} reads no text; use a Stable Diffusion, as in --config.model=sd15"
+            )
 
     @property
     def isolated(self) -> bool:
@@ -153,8 +184,27 @@ class Tracker:
     def lower(self, session: Session) -> list[jax.stages.Compiled]:
         """The steps this session will need, compiled ahead of time: the first pair's and the rest."""
         tunes = sorted({self.settings.tune_first, self.settings.tune_steps}, reverse=True)
-        arguments = self.backbone.params, session.pure, session.pure.frame
+        arguments = self._params(session.context), session.pure, session.pure.frame
         return [self._step(tune).lower(*arguments).compile() for tune in tunes]
+
+    def _heard(self, frame, targets):
+        """The targets with boxes in place of phrases, the numbers of those boxes, and what the network is told."""
+        phrases = [target.phrase for target in targets if isinstance(target, Text)]
+        if not phrases:
+            return list(targets), [], self.backbone.params["context"] if self._finder else None
+        found, context = self._finder.find(_to_float(frame), phrases)
+        heard, spoken, boxes = [], [], iter(found)
+        for target in targets:
+            if isinstance(target, Text):
+                here = next(boxes)
+                spoken += range(len(heard) + 1, len(heard) + 1 + len(here))
+                heard += here
+            else:
+                heard.append(target)
+        return heard, spoken, context
+
+    def _params(self, context):
+        return self.backbone.params if context is None else self.backbone.params | {"context": context}
 
     def _step(self, tune):
         if tune not in self._steps:
@@ -164,7 +214,6 @@ class Tracker:
 
     def _rows(self, frame, target, number):
         """The rows of `Targets` of one target: one, or one for each joint of a pose."""
-        check(target, frame.shape[1], frame.shape[0])
         height, width = frame.shape[:2]
         parts = describe(target, patch=0.05 * max(height, width))
         seen = target.joints[:, 2] > 0 if isinstance(target, Pose) else np.ones(len(parts), bool)
@@ -183,13 +232,18 @@ class Tracker:
         return jax.tree.map(jnp.asarray, row)
 
 
-def load_tracker(model: str = "mini", preset: str = "fast", seed: int = 0, **changes) -> Tracker:
-    """A tracker from a bundled network or a weight file, under a preset ("fast" or "paper") with any setting
-    changed.
+def load_tracker(
+    model: str = "mini", preset: str = "fast", seed: int = 0, dtype: str | None = None, **changes: Any
+) -> Tracker:
+    """A tracker on any model of backbones/loading.py, under a preset ("fast" or "paper") with any setting changed.
+
+    dtype: of the computation, "float32" or "bfloat16"; None is what suits the model and the device.
     """
+    if dtype not in (None, "float32", "bfloat16"):
+        raise UserError(f"dtype {dtype!r}: known are float32 and bfloat16")
     start = preset_named(preset)
     typed = check_settings(changes, start)
-    backbone = load_backbone(model)
+    backbone = load_backbone(model, dtype)
     return Tracker(backbone, settings_for(backbone, start, typed), seed)
 
 

@@ -43,6 +43,7 @@ class Settings:
     scale_rate: float = 0.25  # how much of a frame's measured change of scale a box takes over [+]
     point: Literal["vote", "soft_arg_max"] = "vote"
     visible_above: float = 0.25  # least score of a visible target
+    text_boxes: int = 1  # at most so many boxes are found for a phrase
 
     tune_first: int = 0  # fine-tuning steps on the first pair; 500 in the paper
     tune_steps: int = 0  # and on every later one; 1 in the paper
@@ -56,6 +57,8 @@ class Settings:
             raise ValueError(f"interval {self.interval}: needs 0 <= low < high <= 1")
         if self.size % 32:
             raise ValueError(f"size {self.size}: must be a multiple of 32")
+        if self.text_boxes < 1:
+            raise ValueError(f"text_boxes {self.text_boxes}: must be at least 1")
 
     @property
     def ks(self) -> tuple[int, ...]:

@@ -39,6 +39,8 @@ def track(
     timed = parse_targets(targets) if isinstance(targets, str) else [_timed(target) for target in targets]
     tracker = load_tracker(model, preset, seed, **changes)
     check_targets(source, timed)
+    for _, target in timed:
+        tracker.check(target, source.width, source.height)
     with contextlib.closing(prefetch(source.iterate())) as frames:
         for tracked in follow(tracker, frames, timed):
             yield tracked.prediction

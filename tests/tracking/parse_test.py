@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from difftrack_jax.errors import UserError
-from difftrack_jax.tracking.indicators import Box, Point
+from difftrack_jax.tracking.indicators import Box, Point, Text
 from difftrack_jax.tracking.parse import parse_targets
 
 
@@ -27,8 +27,8 @@ def masks(tmp_path):
 
 
 def test_kinds_numbers_and_frames():
-    parsed = parse_targets(" point:5,9@12 ; box:1.5,2,30,40;; ")
-    assert parsed == [(0, Box(1.5, 2.0, 30.0, 40.0)), (12, Point(5.0, 9.0))]
+    parsed = parse_targets(" point:5,9@12 ; box:1.5,2,30,40;; text: a red: car @4")
+    assert parsed == [(0, Box(1.5, 2.0, 30.0, 40.0)), (4, Text("a red: car")), (12, Point(5.0, 9.0))]
 
 
 @pytest.mark.parametrize("name", ["palette.png", "grey.png"])
@@ -69,7 +69,7 @@ BAD = {
     "point:1,2@-1": "frame -1 is negative",
     "point:1,2@x": "'x' is not a whole number",
     "pose:joints.json": "joints.json cannot be read",
-    "text:a red car": "no text indication yet",
+    "text: @3": "says nothing",
     "segment:nowhere.png": "no such mask file",
     "segment:{folder}/broken.png": "cannot be read as an image",
     "segment:{folder}/empty.png": "the mask is empty",
