@@ -11,7 +11,7 @@ from difftrack_jax.metrics.davis import NAMES
 from difftrack_jax.runners.scoring.base import Files, Scorer
 from difftrack_jax.runners.scoring.davis import DavisScorer
 from difftrack_jax.runners.scoring.kitti import KittiScorer
-from difftrack_jax.runners.scoring.mot import MotScorer
+from difftrack_jax.runners.scoring.mot import GrootScorer, MotScorer
 from difftrack_jax.runners.scoring.mots import MotsScorer
 from difftrack_jax.runners.scoring.posetrack import PoseTrackScorer
 from difftrack_jax.runners.scoring.sot import Got10kScorer, LasotScorer, OtbScorer
@@ -49,6 +49,7 @@ SCORERS: Mapping[str, Scorer] = {
         annotation="gt_template/{video}/{expression}/gt.txt, {video}/{expression}/gt.txt",
         prediction="{video}/{expression}/predict.txt",
     ),
+    "groot": GrootScorer(),
     "kitti": KittiScorer(),
     "kitti_mots": _KITTI_MOTS,
     "mots20": MotsScorer(),

@@ -5,11 +5,15 @@ and TrackEval's folders. Predictions: SEQ.txt, or data/SEQ.txt as TrackEval has 
 """
 
 import dataclasses
+import functools
+import pathlib
 from collections.abc import Mapping
 
 import numpy as np
 
 from difftrack_jax.data.formats import mot as text
+from difftrack_jax.data.formats import referring
+from difftrack_jax.data.images import natural
 from difftrack_jax.data.records import Rows
 from difftrack_jax.errors import UserError
 from difftrack_jax.metrics import accumulator, mot, motchallenge
@@ -41,15 +45,13 @@ class MotScorer(Scorer):
     def evaluate(self, files: Files, name: str) -> Mapping[str, mot.State | accumulator.State]:
         if self.distractors and self.distractors not in motchallenge.DISTRACTORS:
             raise UserError(f"distractors {self.distractors!r}: known are {', '.join(motchallenge.DISTRACTORS)}")
-        path = files.place(files.data_dir, self.annotation, name)
+        path, gt, length = self.truth(files, name)
         found = files.place(files.predictions, self.prediction, name)
-        gt, pred = text.read_truth(path), text.read_results(found)
-        info = path.parent.parent / "seqinfo.ini"
-        length = text.read_info(info).frames if info.is_file() else 1 + int(max(*_ends(gt, pred)))
-        late = next((rows for rows, _ in ((gt, path), (pred, found)) if (rows.frame >= length).any()), None)
-        if late is not None:
-            where = path if late is gt else found
-            raise UserError(f"{where}: has frame {late.frame.max() + 1}, but {name} has {length} frames")
+        pred = text.read_results(found)
+        length = length or 1 + int(max(gt.frame.max(initial=-1), pred.frame.max(initial=-1)))
+        for where, rows in ((path, gt), (found, pred)):
+            if (rows.frame >= length).any():
+                raise UserError(f"{where}: has frame {rows.frame.max() + 1}, but {name} has {length} frames")
         classes = motchallenge.DISTRACTORS.get(self.distractors)
         frames = []
         for g, p in zip(by_frame(gt, length), by_frame(pred, length)):
@@ -61,12 +63,36 @@ class MotScorer(Scorer):
             states["py-motmetrics"] = accumulator.evaluate(pairs)
         return states
 
+    def truth(self, files: Files, name: str) -> tuple[pathlib.Path, Rows, int]:
+        """The file, its rows, and the number of frames if it is told anywhere, else 0."""
+        path = files.place(files.data_dir, self.annotation, name)
+        info = path.parent.parent / "seqinfo.ini"
+        return path, text.read_truth(path), text.read_info(info).frames if info.is_file() else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class GrootScorer(MotScorer):
+    """All videos of a split are in one json."""
+
+    annotation: str = (
+        "annotations/v1.0/mot17_{split}_coco.json, annotations/mot17_{split}_coco.json, mot17_{split}_coco.json"
+    )
+
+    def sequences(self, files: Files) -> list[str]:
+        return sorted(_groot(files.place(files.data_dir, self.annotation)), key=natural)
+
+    def truth(self, files: Files, name: str) -> tuple[pathlib.Path, Rows, int]:
+        path = files.place(files.data_dir, self.annotation)
+        video = _groot(path)[name]
+        return path, video.rows._replace(score=1.0 - video.rows.ignore), len(video.files)
+
+
+@functools.lru_cache(maxsize=1)
+def _groot(path: pathlib.Path) -> dict[str, referring.Captioned]:
+    return referring.read_groot(path)
+
 
 def by_frame(rows: Rows, length: int) -> list[np.ndarray]:
     """Indices of the rows of each frame, in their order."""
     order = np.argsort(rows.frame, kind="stable")
     return np.split(order, np.searchsorted(rows.frame[order], np.arange(1, length)))
-
-
-def _ends(*parts: Rows) -> list[int]:
-    return [int(rows.frame.max(initial=-1)) for rows in parts]

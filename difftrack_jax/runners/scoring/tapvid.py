@@ -1,7 +1,7 @@
 """TAP-Vid: points by two protocols of queries.
 
 Truth: the official pickle (tapvid_davis.pkl, shards of Kinetics, ...), or a folder with a NAME.npz a video that holds
-`points` [n, t, 2] in 0..1 and `occluded` [n, t]. Predictions: NAME.npz with the same two for every query, in the
+`points` [n, t, 2] in 0..1 and `occluded` [n, t]. Predictions: the same two for every query, in the
 order in which `metrics.tapvid` samples them: for `first` track by track, for `strided` frame by frame.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from difftrack_jax.data import registry
 from difftrack_jax.data.formats import tapvid as text
+from difftrack_jax.data.formats.json_file import Entries, read_json
 from difftrack_jax.errors import UserError
 from difftrack_jax.metrics import tapvid
 from difftrack_jax.metrics.base import Metric
@@ -24,8 +25,8 @@ from difftrack_jax.runners.scoring.base import Files, Scorer
 class TapvidScorer(Scorer):
     """pickles: of which benchmark. queries: "first" or "strided"."""
 
-    annotation: str = "{sequence}.npz"
-    prediction: str = "{sequence}.npz"
+    annotation: str = "{sequence}.npz, {sequence}.json"
+    prediction: str = "{sequence}.npz, {sequence}.json"
     columns: tuple[str, ...] = ("average_jaccard", "average_pts_within_thresh", "occlusion_accuracy")
     pickles: str = "tapvid_davis"
     queries: str = "strided"
@@ -44,7 +45,7 @@ class TapvidScorer(Scorer):
         sample = tapvid.sample_first if self.queries == "first" else tapvid.sample_strided
         asked = sample(truth.points, truth.occluded)
         path = files.place(files.predictions, self.prediction, name)
-        found = text.read(path)
+        found = _read(path)
         if found.occluded.shape != (len(asked.track), truth.occluded.shape[1]):
             need = f"{len(asked.track)} {self.queries} queries in {truth.occluded.shape[1]} frames"
             raise UserError(f"{path}: {found.occluded.shape[0]} tracks of {found.occluded.shape[1]} frames, for {need}")
@@ -57,14 +58,24 @@ class TapvidScorer(Scorer):
 
     def _truth(self, files: Files, name: str) -> text.Tracks:
         if self._arrays(files):
-            return text.read(files.place(files.data_dir, self.annotation, name))
+            return _read(files.place(files.data_dir, self.annotation, name))
         return self._pickles(files).tracks(name)
 
     def _arrays(self, files: Files) -> bool:
-        return any(files.data_dir.glob("*.npz"))
+        return any(path.suffix in (".npz", ".json") for path in files.data_dir.iterdir())
 
     def _pickles(self, files: Files):
         return _open(self.pickles, files.data_dir)
+
+
+def _read(path: pathlib.Path) -> text.Tracks:
+    """Arrays, or lists of lists in json."""
+    if path.suffix != ".json":
+        return text.read(path)
+    data = read_json(path, dict, ("points", "occluded"))
+    with Entries(path, "the file"):
+        occluded = np.array(data["occluded"], bool)
+        return text.Tracks(np.array(data["points"], np.float32).reshape(*occluded.shape, 2), occluded)
 
 
 @functools.lru_cache(maxsize=1)

@@ -4,7 +4,7 @@ import pytest
 
 from difftrack_jax.errors import UserError
 
-from .made_up import T, boxes, score, text
+from .made_up import T, boxes, dump, score, text
 
 
 @pytest.fixture
@@ -68,3 +68,15 @@ def test_missing_results_are_named(folder):
         score("mot17", folder / "nowhere", folder, split="train")
     with pytest.raises(UserError, match="distractors 'MOT18': known are MOT16, MOT17, MOT20"):
         score("mot17", results(folder, []), folder, split="train", distractors="MOT18")
+
+
+def test_groot_has_all_videos_in_one_json(tmp_path):
+    images = [{"id": t, "file_name": f"MOT17-02_{t + 1:06d}.jpg"} for t in range(T)]
+    annotations = [
+        {"image_id": t, "track_id": i, "category_id": 1, "bbox": [x, y, w, h], "captions": ["a man in red"]}
+        for t, i, x, y, w, h in boxes(2)
+    ]
+    dump(tmp_path / "annotations" / "v1.0" / "mot17_train_coco.json", {"images": images, "annotations": annotations})
+    predictions = results(tmp_path, boxes(2), "MOT17-02.txt")
+    best = score("groot", predictions, tmp_path, split="train")
+    assert (best["HOTA"], best["GT_Dets"], best["CLR_Frames"]) == (1.0, 2 * T, T)

@@ -238,7 +238,7 @@ def test_posetrack(shared, tmp_path):
 
 def test_youtube_vis(shared, tmp_path):
     home = shared("data/youtube_vis_derived")
-    results, _ = evaluate("youtube_vis_2019", tmp_path, predictions=home, data_dir=home)
+    results, _ = evaluate("youtube_vis", tmp_path, predictions=home, data_dir=home)
     theirs = json.loads((home / "expected_ytvoseval_stats.json").read_text())
     for ours, value in zip(results["metrics"].values(), theirs, strict=True):
         assert ours == (None if value == -1 else pytest.approx(value, abs=1e-9))

@@ -8,7 +8,7 @@ import pytest
 from difftrack_jax.errors import UserError
 from difftrack_jax.metrics import tapvid
 
-from .made_up import score
+from .made_up import dump, score
 
 N, T = 4, 11
 
@@ -46,6 +46,15 @@ def test_the_truth_scores_1(tmp_path, clip, mode, pickled):
         score(
             "tapvid_davis", results(tmp_path / "predictions", points, occluded, [0]), truth, queries=mode, split="test"
         )
+
+
+def test_lists_in_json_are_arrays_too(tmp_path, clip):
+    points, occluded = clip
+    dump(tmp_path / "truth" / "clip.json", {"points": points.tolist(), "occluded": occluded.tolist()})
+    track = tapvid.sample_first(points, occluded).track
+    entry = {"points": points[track].tolist(), "occluded": occluded[track].tolist()}
+    predictions = dump(tmp_path / "predictions" / "clip.json", entry).parent
+    assert score("tapvid_davis", predictions, tmp_path / "truth", queries="first")["average_jaccard"] == 1
 
 
 def test_another_protocol_is_refused(tmp_path, clip):

@@ -1,6 +1,6 @@
 """Score results on MOTS20 (MOTSChallenge).
 
-    python -m difftrack_jax.main --config=configs/evaluate/mots20.py \
+    python -m difftrack_jax.main --config=configs/evaluate/mots.py \
         --config.predictions=DIR --config.data_dir=DIR
 
 sMOTSA, MOTSA and MOTSP are sMOTA, MOTA and MOTP here, of masks of pedestrians.
