@@ -53,10 +53,8 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, A
     """Track and score; the first process returns the metrics, the others nothing."""
     job = prepare(config)
     with contextlib.ExitStack() as stack:
-        # One process holds the folder for all.
-        multihost.first_alone(lambda: stack.enter_context(common.claim(workdir, config)) and None)
+        multihost.first_alone(lambda: _hold(config, workdir, stack))
         predictions, results = workdir / "predictions", workdir / "results.json"
-        multihost.first_alone(lambda: [path.unlink(missing_ok=True) for path in (results, workdir / _FAILED)] and None)
         done = multihost.agree(np.array([job.submission.done(predictions, name) for name in job.names]))
         if done.any():
             logging.info("%d of %d sequences are done already", done.sum(), len(done))
@@ -69,6 +67,13 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, A
             _wait_for([predictions / job.submission.path(name) for name in left], workdir)
             job.submission.finish(predictions, job.benchmark, config.split, job.names)
             return _score(config, job, workdir)
+
+
+def _hold(config, workdir: pathlib.Path, stack: contextlib.ExitStack) -> None:
+    """One process claims the folder for all, and clears away what the others will wait for."""
+    stack.enter_context(common.claim(workdir, config))
+    for name in ("results.json", _FAILED):
+        (workdir / name).unlink(missing_ok=True)
 
 
 def prepare(config: ml_collections.ConfigDict) -> Job:

@@ -1,8 +1,7 @@
 """What predictions are scored against: the official folder, or for a few benchmarks files made from it.
 
-Halves of MOT17, videos of GroOT, expressions of Refer-KITTI without their templates, polygons of VOT and id PNGs
-of KITTI MOTS have no file that an evaluator takes; theirs are written under truth/ in the workdir, from the clips that
-were tracked.
+Halves of MOT17, expressions of Refer-KITTI without their templates, polygons of VOT and id PNGs of KITTI MOTS have no
+file that an evaluator takes; theirs are written under truth/ in the workdir, from the clips that were tracked.
 """
 
 import pathlib
@@ -39,17 +38,15 @@ def truth_of(benchmark: Benchmark, split: str, names: list[str], workdir: pathli
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write(partial, benchmark.read(split, name))
                 partial.replace(place)
-    return Truth(scorer, workdir / "truth", "")
+    return Truth(scorer, workdir / "truth", split)
 
 
 def _made(benchmark: Benchmark, split: str, names: list[str]) -> tuple[str, Callable, Callable] | None:
     """The scorer, the path of a sequence's truth and how it is written; None for what is official."""
     root, name = benchmark.root, benchmark.name
-    mot_path = lambda sequence: f"{sequence}/gt/gt.txt"
     if name == "mot17" and split.endswith("_half"):
-        return "mot17", mot_path, lambda path, clip: mot.write_truth(path, clip.rows)
-    if name == "groot":
-        return "mot15", mot_path, lambda path, clip: mot.write_truth(path, clip.rows)
+        path = lambda sequence: f"{sequence}/gt/gt.txt"
+        return "mot17", path, lambda path, clip: mot.write_truth(path, clip.rows)
     if name == "refer_kitti" and not (root / "gt_template").is_dir():
         return name, lambda sequence: f"{sequence.replace('+', '/')}/gt.txt", _refer_kitti
     if name == "vot":
