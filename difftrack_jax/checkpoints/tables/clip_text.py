@@ -11,7 +11,7 @@ import numpy as np
 
 from difftrack_jax.checkpoints.rules import Rule, same
 from difftrack_jax.checkpoints.rules import convert as apply
-from difftrack_jax.checkpoints.tables.fields import needed, require
+from difftrack_jax.checkpoints.tables.fields import require, whole
 from difftrack_jax.typing import Params, PyTree
 
 WHAT = "text encoder"
@@ -40,11 +40,11 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
     require(config, FIXED, WHAT)
     vocabulary, end = config.get("vocab_size", 49408), config.get("eos_token_id", 49407)
     return dict(
-        width=needed(config, "hidden_size", WHAT),
-        layers=needed(config, "num_hidden_layers", WHAT),
-        heads=needed(config, "num_attention_heads", WHAT),
+        width=whole(config, "hidden_size", None, WHAT),
+        layers=whole(config, "num_hidden_layers", None, WHAT),
+        heads=whole(config, "num_attention_heads", None, WHAT),
         activation=config.get("hidden_act", "quick_gelu"),
-        hidden=config.get("intermediate_size", 2048),
+        hidden=whole(config, "intermediate_size", 2048, WHAT),
         vocabulary=vocabulary,
         positions=config.get("max_position_embeddings", 77),
         end=vocabulary - 1 if end == OLD_END else end,

@@ -26,6 +26,14 @@ def needed(config: Mapping[str, Any], field: str, what: str) -> Any:
     return config[field]
 
 
+def whole(config: Mapping[str, Any], field: str, default: int | None, what: str) -> int:
+    """A field that is one whole number; needed if there is no default."""
+    value = needed(config, field, what) if default is None else config.get(field, default)
+    if not isinstance(value, int):
+        raise UserError(f"{what} config: {field} is {value!r}; only one whole number is supported")
+    return value
+
+
 def per_level(value: Any, levels: int, field: str, what: str) -> tuple[Any, ...]:
     """One value a level, from one for all or a list."""
     values = tuple(value) if isinstance(value, list | tuple) else (value,) * levels

@@ -11,7 +11,7 @@ import numpy as np
 
 from difftrack_jax.checkpoints.rules import LAYERS, Rule, pointwise, same
 from difftrack_jax.checkpoints.rules import convert as apply
-from difftrack_jax.checkpoints.tables.fields import needed, per_level, require
+from difftrack_jax.checkpoints.tables.fields import needed, per_level, require, whole
 from difftrack_jax.errors import UserError
 from difftrack_jax.typing import Params, PyTree
 
@@ -30,9 +30,11 @@ FIXED = {
     "class_embed_type": (None,),
     "conv_in_kernel": (3,),
     "conv_out_kernel": (3,),
+    "cross_attention_norm": (None,),
     "downsample_padding": (1,),
     "dual_cross_attention": (False,),
     "encoder_hid_dim": (None,),
+    "encoder_hid_dim_type": (None,),
     "flip_sin_to_cos": (True,),
     "freq_shift": (0,),
     "mid_block_scale_factor": (1,),
@@ -40,9 +42,14 @@ FIXED = {
     "norm_eps": (1e-5,),
     "num_class_embeds": (None,),
     "only_cross_attention": (False,),
+    "resnet_out_scale_factor": (1.0,),
+    "resnet_skip_time_act": (False,),
     "resnet_time_scale_shift": ("default",),
     "time_cond_proj_dim": (None,),
+    "time_embedding_act_fn": (None,),
+    "time_embedding_dim": (None,),
     "time_embedding_type": ("positional",),
+    "timestep_post_act": (None,),
     "attention_type": ("default", "gated"),
 }
 DOWN = {"CrossAttnDownBlock2D": True, "DownBlock2D": False}
@@ -62,12 +69,12 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
         # The published field of this name holds the number of heads, by an old mistake nobody can take back.
         heads=per_level(config.get("attention_head_dim", 8), len(widths), "attention_head_dim", WHAT),
         attention=attention,
-        layers=config.get("layers_per_block", 2),
-        transformer_layers=config.get("transformer_layers_per_block", 1),
-        text_features=needed(config, "cross_attention_dim", WHAT),
-        in_channels=config.get("in_channels", 4),
-        out_channels=config.get("out_channels", 4),
-        groups=config.get("norm_num_groups", 32),
+        layers=whole(config, "layers_per_block", 2, WHAT),
+        transformer_layers=whole(config, "transformer_layers_per_block", 1, WHAT),
+        text_features=whole(config, "cross_attention_dim", None, WHAT),
+        in_channels=whole(config, "in_channels", 4, WHAT),
+        out_channels=whole(config, "out_channels", 4, WHAT),
+        groups=whole(config, "norm_num_groups", 32, WHAT),
         gated=config.get("attention_type", "default") == "gated",
     )
 

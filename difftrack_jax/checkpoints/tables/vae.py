@@ -11,7 +11,7 @@ import numpy as np
 
 from difftrack_jax.checkpoints.rules import LAYERS, Rule, pointwise, same
 from difftrack_jax.checkpoints.rules import convert as apply
-from difftrack_jax.checkpoints.tables.fields import needed, require
+from difftrack_jax.checkpoints.tables.fields import needed, require, whole
 from difftrack_jax.typing import Params, PyTree
 
 WHAT = "VAE"
@@ -48,10 +48,10 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
     require(config, FIXED | kinds, WHAT)
     return dict(
         widths=widths,
-        layers=config.get("layers_per_block", 1),
-        latent_channels=config.get("latent_channels", 4),
-        image_channels=config.get("in_channels", 3),
-        groups=config.get("norm_num_groups", 32),
+        layers=whole(config, "layers_per_block", 1, WHAT),
+        latent_channels=whole(config, "latent_channels", 4, WHAT),
+        image_channels=whole(config, "in_channels", 3, WHAT),
+        groups=whole(config, "norm_num_groups", 32, WHAT),
         scaling=config.get("scaling_factor", 0.18215),
     )
 

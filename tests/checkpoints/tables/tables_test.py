@@ -122,6 +122,7 @@ def test_published_configs_are_our_named_sizes(name):
         (tables.unet2d, "sd1", dict(down_block_types=["AttnDownBlock2D"] * 3), ("down_block_types",)),
         (tables.unet2d, "sd1", dict(up_block_types=["UpBlock2D"] * 3), ("up_block_types",)),
         (tables.unet2d, "sd1", dict(attention_head_dim=[2, 2]), ("attention_head_dim", "3 levels")),
+        (tables.unet2d, "sd1", dict(transformer_layers_per_block=[1, 2]), ("transformer_layers_per_block", "whole")),
         (tables.unet2d, "sd1", dict(block_out_channels=None), ("block_out_channels",)),
         (tables.vae, "vae", dict(shift_factor=0.1), ("shift_factor", "0.1")),
         (tables.vae, "vae", dict(mid_block_add_attention=False), ("mid_block_add_attention",)),
