@@ -7,8 +7,6 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from difftrack_jax.checkpoints import bundled
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PICTURES = {"idea_on_a_toy": 5, "track_anything": 2, "tracklets_to_video": 2, "train_and_convert": 3}
 
@@ -20,8 +18,6 @@ def notebook(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_it_runs_and_shows_pictures(name, tmp_path, monkeypatch):
-    if name == "tracklets_to_video" and not (bundled.ASSETS / "mini_generator").is_dir():
-        pytest.skip("needs the bundled generator")
     monkeypatch.setenv("DIFFTRACK_TINY", "1")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     book = notebook(name)
