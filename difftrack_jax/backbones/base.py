@@ -55,7 +55,7 @@ class Backbone:
 
     stride: source pixels a cell of the captured maps. params: float32 weights. null_key: maps end with a null column.
     tuned: prefix of the weights that fine-tuning may move ("" for all). words: None without a text encoder.
-    settings: what suits this network, by process ("" for all), where a preset says otherwise.
+    settings: what suits this network where a preset says otherwise: for all (""), a kind of window, or a process.
     """
 
     name: str

@@ -16,8 +16,8 @@ class Layers(NamedTuple):
 
     time: network time at alpha = 1; networks that predict noise read close to clean frames. copies: draws of noise
     over which features are averaged, 0 for none. words: blocks whose attention to a prompt's words finds what is
-    named, and times: at which noise. settings: of the tracker, by process ("" for all), where they are not the
-    preset's.
+    named, and times: at which noise. settings: of the tracker where they are not the preset's: for all (""), a kind
+    of window, or a process.
     """
 
     capture: tuple[str, ...]
@@ -47,8 +47,8 @@ _SD = Layers(
     copies=8,
     words=_blocks(2, 3),
     times=(201, 401, 601),
-    # 512 pixels is what these networks were trained at.
-    settings={"": dict(size=512), "label_propagation": _dift(0.2, 15)},
+    # 512 pixels is what these networks were trained at; a window around one target needs no more than a quarter.
+    settings={"": dict(size=256), "frame": dict(size=512), "label_propagation": _dift(0.2, 15)},
 )
 
 LAYERS = {
@@ -70,7 +70,7 @@ LAYERS = {
         features="up_blocks_1",
         copies=2,
         words=_blocks(1, 2),
-        settings={"": dict(size=64)},
+        settings={"": dict(size=64, text_size=64)},
     ),
 }
 LATENT = {4: "sd", 3: "tiny_sd"}

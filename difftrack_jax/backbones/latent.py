@@ -36,7 +36,7 @@ def latent_backbone(model: Model, dtype: Any = jnp.float32) -> Backbone:
     nets = {name: network.module.clone(dtype=dtype) for name, network in model.networks.items()}
     layers, schedule = _layers(model), _schedule(model)
     empty = empty_prompt(model.networks["text_encoder"], model.tokenizer)
-    params = {name: network.params() for name, network in model.networks.items()}
+    params = {name: network.on_device() for name, network in model.networks.items()}
     embed = functools.partial(_embed, nets["text_encoder"])
     params["context"] = jax.jit(embed)(params, jnp.asarray(empty)[None])
     shared = dict(net=nets["unet"], layers=layers)

@@ -90,4 +90,4 @@ def _adm(model: Model, dtype: Any) -> Backbone:
     variant = next((name for name, sizes in variants.ADM.items() if sizes == network.fields), None)
     if variant is None:
         raise UserError(f"model {model.source}: an ADM network of no size known here ({', '.join(variants.ADM)})")
-    return pixel_backbone(variant, network.params(), dtype)
+    return pixel_backbone(variant, network.on_device(), dtype)

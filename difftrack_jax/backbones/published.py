@@ -63,8 +63,15 @@ class Network(NamedTuple):
         """Shapes of the parameters, in the dtype asked for."""
         return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, dtype), _traced(self.part.shapes, self.module))
 
+    def on_device(self) -> Params:
+        """The weights in float32 as jax arrays, which stay where they are from step to step."""
+        params = jax.tree.map(jnp.asarray, self.params())
+        if self.tensors is not None:
+            self.tensors.release()
+        return params
+
     def params(self, dtype: Any = jnp.float32) -> Params:
-        """The weights, on the host or the first device. Raises UserError naming the file and the tensor."""
+        """The weights, views of the file where they can be. Raises UserError naming the file and the tensor."""
         try:
             return self.load(self.shapes(dtype))
         except UserError as error:

@@ -249,9 +249,9 @@ def load_tracker(
 
 def settings_for(backbone: Backbone, preset: Settings, changes: Mapping[str, Any]) -> Settings:
     """The preset's settings, then what suits the network, then the user's."""
-    process = changes.get("process", preset.process)
-    own = {**backbone.settings.get("", {}), **backbone.settings.get(process, {})}
-    return dataclasses.replace(preset, **{**own, **changes})
+    asked = dataclasses.replace(preset, **changes)
+    own = [backbone.settings.get(name, {}) for name in ("", asked.window, asked.process)]
+    return dataclasses.replace(preset, **{**own[0], **own[1], **own[2], **changes})
 
 
 def _to_float(frame: np.ndarray) -> jax.Array:

@@ -44,6 +44,7 @@ class Settings:
     point: Literal["vote", "soft_arg_max"] = "vote"
     visible_above: float = 0.25  # least score of a visible target
     text_boxes: int = 1  # at most so many boxes are found for a phrase
+    text_size: int = 512  # network pixels of the frame's longer side where phrases are looked for
 
     tune_first: int = 0  # fine-tuning steps on the first pair; 500 in the paper
     tune_steps: int = 0  # and on every later one; 1 in the paper
@@ -55,8 +56,9 @@ class Settings:
         low, high = self.interval
         if not 0 <= low < high <= 1:
             raise ValueError(f"interval {self.interval}: needs 0 <= low < high <= 1")
-        if self.size % 32:
-            raise ValueError(f"size {self.size}: must be a multiple of 32")
+        for name in ("size", "text_size"):
+            if getattr(self, name) % 32:
+                raise ValueError(f"{name} {getattr(self, name)}: must be a multiple of 32")
         if self.text_boxes < 1:
             raise ValueError(f"text_boxes {self.text_boxes}: must be at least 1")
 

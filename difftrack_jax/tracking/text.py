@@ -70,7 +70,8 @@ def heat(
 ) -> Float[Array, "n h2 w2"]:
     """A* of each phrase over the whole frame."""
     height, width = frame.shape[:2]
-    size = tuple(max(32, round(side * settings.size / max(height, width) / 32) * 32) for side in (height, width))
+    scale = settings.text_size / max(height, width)
+    size = tuple(max(32, round(side * scale / 32) * 32) for side in (height, width))
     whole = jnp.array([0.0, 0.0, width, height])
     z = backbone.encode(params, windows.crop(frame, whole, size)[None])
     across, within = backbone.words.token_maps(params, z, ids, words, key)

@@ -59,6 +59,14 @@ def test_captured_rows_lie_on_the_strides_grid_and_sum_to_one(tiny, z):
     assert seen.features.shape[1:3] == (32 // tiny.stride, 48 // tiny.stride)
 
 
+def test_weights_lie_on_the_device_and_answers_are_float32_whatever_the_network_computes_in(tiny, folder, z):
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(tiny.params))
+    half = latent_backbone(open_model(folder), jnp.bfloat16)
+    end, seen = jax.eval_shape(half.predict_end, half.params, z, jnp.ones(2), None)
+    assert end.dtype == seen.maps[0].self_.dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(half.params)} == {jnp.dtype(jnp.float32)}
+
+
 def test_without_words_the_network_sees_the_empty_prompt(tiny, folder):
     text = open_model(folder).networks["text_encoder"]
     ids = empty_prompt(text, folder / "tokenizer")

@@ -17,7 +17,7 @@ from difftrack_jax.tracking.text import proposals
 from .oracle import STRIDE, cells, colourful, oracle, shifted
 
 NAMES = ("red", "green", "blue")
-SETTINGS = Settings(window="frame", size=128, top_k=None)
+SETTINGS = Settings(window="frame", size=128, text_size=128, top_k=None)
 
 
 def listener():
