@@ -20,7 +20,6 @@ from difftrack_jax.runners.following import Query
 from difftrack_jax.tracking import indicators
 from difftrack_jax.tracking.indicators import Box, Point, Pose, Segment
 
-
 ONLINE = "online"
 
 
