@@ -150,7 +150,7 @@ def _points(config, tracker: Tracker, clip: Clip) -> Found:
     size = tuple(config.resolution) if any(config.resolution) else (clip.width, clip.height)
     queries, sampled = births.points(clip, config.queries, size)
     frames = CachedFrames(resized(clip.frames, size))
-    found = follow_queries(tracker, frames, queries, config.slots, config.max_frames)
+    found = follow_queries(tracker, frames, queries, config.slots, config.max_frames, filled=True)
     return found._replace(asked=sampled.points)
 
 

@@ -1,11 +1,20 @@
 """Passes over a clip: forwards, backwards, in groups that never meet."""
 
-import numpy as np
+import dataclasses
 
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from difftrack_jax.backbones.pixel import pixel_backbone
 from difftrack_jax.data.formats import rle
 from difftrack_jax.data.frames import ArrayFrames
+from difftrack_jax.models import variants
+from difftrack_jax.models.unet_adm import UNetADM
 from difftrack_jax.runners.following import Query, follow_queries
 from difftrack_jax.tracking.indicators import Box, Point, Segment
+from difftrack_jax.tracking.session import Tracker
+from difftrack_jax.tracking.settings import PRESETS
 
 from .walker import Walker
 
@@ -71,3 +80,30 @@ def test_masks_become_run_lengths_and_categories_stay():
 
 def test_nothing_asked_is_nothing_found():
     assert follow_queries(Walker(), FRAMES, [], slots=4).rows.count == 0
+
+
+def test_sessions_that_are_filled_up_find_the_same():
+    walker = Walker()
+    queries = [Query(t % 3, Point(float(t), 2.0), t, both=True) for t in range(5)]
+    plain = follow_queries(Walker(), FRAMES, queries, slots=4)
+    filled = follow_queries(walker, FRAMES, queries, slots=4, filled=True)
+    assert {count for count, _ in walker.sessions} == {4}
+    for a, b in zip(plain.rows, filled.rows):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_a_query_does_not_depend_on_what_else_is_asked(weights, rng):
+    """TAP-Vid's rule, with a network: alone, in company, and in another place of the session."""
+    params = weights(UNetADM(**variants.ADM["tiny"]), jnp.zeros((1, 64, 64, 3)), jnp.zeros(1))
+    tracker = Tracker(pixel_backbone("tiny", params), dataclasses.replace(PRESETS["fast"], size=64))
+    frames = ArrayFrames(rng.integers(0, 255, (4, 64, 64, 3), dtype=np.uint8))
+    mine = Query(1, Point(20.0, 30.0), 0, both=True)
+    others = [Query(1, Point(float(x), 40.0), i, both=True) for i, x in enumerate((8, 50, 33), 1)]
+    alone, first, last = (
+        follow_queries(tracker, frames, queries, slots=4, filled=True).rows
+        for queries in ([mine], [mine, *others], [*others, mine])
+    )
+    for company in (first, last):
+        for a, b in zip(alone, company.take(company.id == 0)):
+            np.testing.assert_array_equal(a, b)
