@@ -21,7 +21,7 @@ from ..goldens import published_folder
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("sd") / "tiny"
-    published_folder.write_stable_diffusion(path)
+    published_folder.write_stable_diffusion(path, unet="sd2")
     return path
 
 
