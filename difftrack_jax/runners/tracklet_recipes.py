@@ -44,7 +44,7 @@ def training(stage: str, size: str) -> ml_collections.ConfigDict:
             objects=2,  # of a procedural clip, at most
             schedule="scaled_linear",
             rule=dict(kind="noise", weighting="flat", cap=5.0, foreground=2.0, drop_text=0.1, drop_boxes=0.1),
-            dropout=0.1,  # of temporal convolutions
+            dropout=0.0 if tiny else 0.1,  # of temporal convolutions
             remat=not tiny,
             dtype="float32" if tiny else "bfloat16",  # parameters are float32 either way
             learning_rate=1e-3 if tiny else 1e-5,
