@@ -1,1 +1,1 @@
-"""Frames in: video files, folders, cameras, and procedural clips with full ground truth."""
+"""Frames in: video files, folders, cameras, official folders of benchmarks, and procedural clips with full truth."""
