@@ -68,7 +68,7 @@ class Mixed(nn.Module):
 
 
 class I3D(nn.Module):
-    """Logits a time step; ask for `mutable=["features"]` and every endpoint comes out, with the pooled features."""
+    """Logits a time step; `mutable=["features"]` hands out every endpoint as "NAME.out", and "pooled.out"."""
 
     classes: int = 400
     epsilon: float = 1e-3
@@ -76,7 +76,7 @@ class I3D(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b t h w 3"]) -> Float[Array, "b t2 {self.classes}"]:
         def show(name, value):
-            self.sow("features", name, value, reduce_fn=lambda _, new: new)
+            self.sow("features", f"{name}.out", value, reduce_fn=lambda _, new: new)  # modules have the bare names
             return value
 
         unit = lambda name, width, *sizes: show(name, Unit(width, *sizes, epsilon=self.epsilon, name=name)(x))
@@ -107,4 +107,5 @@ def max_pool(x: Video, window: tuple[int, int, int], stride: tuple[int, int, int
 
 def shapes(net: I3D) -> PyTree:
     """Shapes and dtypes of parameters and statistics."""
-    return jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, 16, 224, 224, 3)))
+    found = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, 16, 224, 224, 3), jnp.float32))
+    return {name: found[name] for name in ("params", "batch_stats")}
