@@ -1,4 +1,4 @@
-"""What a benchmark's server takes, one class a format: a clip's file appears whole, and then the clip is done.
+"""What a benchmark's server takes, an entry a format: a clip's file appears whole, and then the clip is done.
 
 NAME.txt                         mot, kitti, mots, sot          NAME.json    posetrack
 NAME/00000.png                   davis                          NAME.npz     tapvid
