@@ -80,7 +80,7 @@ def test_public_names_are_there():
 @pytest.mark.slow
 def test_a_training_that_is_resumed_equals_one_that_never_stopped(tmp_path, capsys, monkeypatch):
     config = load_recipe(TRAIN).get_config("tiny")
-    config.update(steps=4, save_every=1, quiet=True, queries=1)
+    config.update(steps=4, save_every=1, log_every=1, quiet=True)
     train.run(config, tmp_path / "whole")
 
     class Stop(train.Progress):

