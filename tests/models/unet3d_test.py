@@ -1,6 +1,9 @@
 """The video U-Net gives the published one's recorded outputs, has its size, and is the 2D U-Net when it should be."""
 
 import functools
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -129,6 +132,7 @@ def test_temporal_layers_are_the_recorded_ones(longer):
 # The whole
 
 
+@pytest.mark.slow
 def test_the_whole_network_is_the_recorded_one(golden):
     close(golden.output(SMALL), last(golden.io["output"]))
     nothing = golden.tracklets._replace(valid=jnp.zeros_like(golden.tracklets.valid))
@@ -229,6 +233,7 @@ def test_clips_of_a_batch_do_not_mix(params, clip):
     np.testing.assert_allclose(both[0], turned[1], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_recomputing_activations_changes_neither_output_nor_gradient(params, clip):
     loss = lambda net: jax.jit(jax.grad(lambda p: jnp.sum(net.apply({"params": p}, *clip) ** 2)))(params)
     for a, b in zip(*(jax.tree.leaves(loss(TINY.clone(remat=remat))) for remat in (False, True))):
@@ -265,3 +270,41 @@ def test_every_kind_of_injector_sees_the_boxes_and_keeps_clips_apart(weights, cl
 def test_an_odd_size_comes_back_to_itself(params, clip):
     x, *rest = clip
     assert run(TINY, params, x[:, :, :5, :7], *rest).shape == (2, 3, 5, 7, 4)
+
+
+_EIGHT = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
+from difftrack_jax.models import variants
+from difftrack_jax.models.tracklets import Tracklets
+from difftrack_jax.models.unet3d import UNet3D, shapes
+
+assert jax.device_count() == 8
+net = UNet3D(**variants.UNET3D["tiny_video"] | {"max_frames": 8})
+rng = np.random.default_rng(0)
+draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)
+params = jax.tree.map(lambda leaf: 0.2 * draw(*leaf.shape), shapes(net))
+low = rng.uniform(0, 0.5, (8, 8, 4, 2)).astype(np.float32)
+tracklets = Tracklets(np.concatenate([low, low + 0.3], -1), np.ones((8, 8, 4), np.float32), draw(8, 4, 24))
+inputs = draw(8, 8, 4, 4, 48), np.arange(8, dtype=np.float32) * 100, draw(8, 3, 24), tracklets
+run = jax.jit(lambda p, *inputs: net.apply({"params": p}, *inputs))
+one = run(params, *inputs)
+mesh = Mesh(np.array(jax.devices()), ("d",), axis_types=(AxisType.Auto,))
+over = lambda tree, spec: jax.tree.map(lambda leaf: jax.device_put(leaf, NamedSharding(mesh, spec)), tree)
+by_clip = run(over(params, P()), *over(inputs, P("d")))
+assert len(by_clip.sharding.device_set) == 8
+np.testing.assert_allclose(by_clip, one, atol=2e-4 * float(jnp.abs(one).max()))
+moved = tracklets._replace(boxes=over(tracklets.boxes, P(None, "d")), valid=over(tracklets.valid, P(None, "d")))
+rest = over((inputs[1], inputs[2]), P())
+moved = moved._replace(classes=over(tracklets.classes, P()))
+by_frame = run(over(params, P()), over(inputs[0], P(None, "d")), *rest, moved)
+np.testing.assert_allclose(by_frame, one, atol=2e-4 * float(jnp.abs(one).max()))
+"""
+
+
+@pytest.mark.slow
+def test_eight_devices_equal_one_over_clips_and_over_frames():
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", _EIGHT], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
