@@ -23,7 +23,7 @@ def error(name: str, network: Network, load: Callable[[], Params]) -> float | st
     absent = [library for library in LIBRARIES if importlib.util.find_spec(library) is None]
     if absent:
         return f"{absent[0]} is not installed"
-    ours, theirs = _RUNS[name](network, load())
+    ours, theirs = _RUNS[name](network, load)
     return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(ours, theirs, strict=True))
 
 
@@ -38,23 +38,24 @@ def _run(apply, params, *inputs):
         return np.asarray(jax.jit(apply)({"params": params}, *inputs))
 
 
-def _unet(network, params):
+def _unet(network, load):
     import torch
     from diffusers import UNet2DConditionModel
 
     rng = np.random.default_rng(0)
     z = rng.standard_normal((1, network.module.in_channels, 16, 16), np.float32)
     text = rng.standard_normal((1, 8, network.module.text_features), np.float32)
-    model = UNet2DConditionModel.from_config(dict(network.config)).eval()
-    model.load_state_dict(_state(network))
+    with torch.device("meta"):
+        model = UNet2DConditionModel.from_config(dict(network.config)).eval()
+    model.load_state_dict(_state(network), assign=True)  # one copy of the weights, and gone before ours are loaded
     with torch.no_grad():
         theirs = model(torch.from_numpy(z), torch.tensor([501]), torch.from_numpy(text)).sample.numpy()
     del model
-    ours = _run(network.module.apply, params, np.moveaxis(z, 1, -1), np.array([501.0], np.float32), text)
+    ours = _run(network.module.apply, load(), np.moveaxis(z, 1, -1), np.array([501.0], np.float32), text)
     return [ours], [np.moveaxis(theirs, 1, -1)]
 
 
-def _vae(network, params):
+def _vae(network, load):
     import torch
     from diffusers import AutoencoderKL
 
@@ -67,13 +68,14 @@ def _vae(network, params):
         mean = model.encode(torch.from_numpy(images)).latent_dist.mean.numpy() * network.module.scaling
         decoded = model.decode(torch.from_numpy(z) / network.module.scaling).sample.numpy()
     del model
+    params = load()
     last = lambda array: np.moveaxis(array, 1, -1)
     encode = lambda variables, x: network.module.apply(variables, x, method="encode").mean
     decode = lambda variables, x: network.module.apply(variables, x, method="decode")
     return [_run(encode, params, last(images)), _run(decode, params, last(z))], [last(mean), last(decoded)]
 
 
-def _text(network, params):
+def _text(network, load):
     import torch
     from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -88,7 +90,8 @@ def _text(network, params):
     with torch.no_grad():
         theirs = model(torch.from_numpy(ids)).last_hidden_state.numpy()
     del model
-    return [_run(lambda variables, x: net.apply(variables, x).states, params, ids.astype(np.int32))], [theirs]
+    states = lambda variables, x: net.apply(variables, x).states
+    return [_run(states, load(), ids.astype(np.int32))], [theirs]
 
 
 _RUNS = {"unet": _unet, "vae": _vae, "text_encoder": _text}
