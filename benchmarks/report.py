@@ -58,9 +58,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def machine() -> dict[str, Any]:
     device = jax.devices()[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"device": f"{device.platform} {device.device_kind}", "cores": cores, "jax": jax.__version__} | {
-        "python": platform.python_version()
+    return {"device": f"{device.platform} {device.device_kind}", "processor": processor(), "cores": cores} | {
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "load at the end": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
+
+
+def processor() -> str:
+    cpus = pathlib.Path("/proc/cpuinfo")
+    lines = cpus.read_text().splitlines() if cpus.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def write(out: str, rows: list[dict[str, Any]], text: str, figure: Any = None, **notes: Any) -> None:

@@ -3,12 +3,13 @@
     pip install -e '.[bench,reference]'
     python benchmarks/speed_vs_diffusers.py [--sizes=tiny,mid] [--repeats=5] [--all_cores] [--out=NAME]
 
-Both run in this process, in turns, on the same inputs; the Stable Diffusion layout with the very same weights, whose
-outputs are compared first. ADM's layout is diffusers' UNet2DModel in the form its own converter gives
-guided-diffusion's networks, with weights of its own. On a GPU add --sizes=tiny,mid,full. `ratio` is ours over theirs:
-below one, ours is faster. Unless --all_cores, everything stays on one core: see report.py.
+All run in this process, in turns, on the same inputs: ours, theirs as it is (eager), and theirs under torch.compile
+(which needs a C++ compiler; --notorch_compile leaves it out). The Stable Diffusion layout has the very same weights on
+both sides, and outputs are compared first. ADM's layout is diffusers' UNet2DModel in the form its own converter gives
+guided-diffusion's networks, with weights of its own. On a GPU add --sizes=tiny,mid,full. Ratios are of CPU seconds (on
+a GPU, of wall seconds), ours over theirs: below one, ours is faster. Unless --all_cores, everything stays on one core:
+see report.py.
 """
-
 
 import functools
 import gc
@@ -32,8 +33,8 @@ from difftrack_jax.runners import compilation
 
 SIZES = flags.DEFINE_list("sizes", ["tiny", "mid"], "tiny, mid, full")
 REPEATS = flags.DEFINE_integer("repeats", 5, "timed runs of each")
-TORCH_COMPILE = flags.DEFINE_bool("torch_compile", False, "torch.compile their networks (needs a C++ compiler)")
-OUT = flags.DEFINE_string("out", "benchmarks/results/diffusers", "OUT.json, OUT.md, OUT.png")
+TORCH_COMPILE = flags.DEFINE_bool("torch_compile", True, "also torch.compile their networks (needs a C++ compiler)")
+OUT = flags.DEFINE_string("out", "benchmarks/results/speed_vs_diffusers", "OUT.json, OUT.md, OUT.png")
 flags.DEFINE_bool("all_cores", False, "do not stay on one core")
 
 SD = {
@@ -57,12 +58,14 @@ def main(_):
     rows = []
     for size in SIZES.value:
         for layout in (stable_diffusion, adm):
-            rows += compare(f"{layout.__name__} {size}", *layout(size))
+            for found in compare(f"{layout.__name__} {size}", *layout(size)):
+                rows.append(found)
+                print(found, flush=True)
             gc.collect()
-            print(rows[-2]["what"], rows[-2]["cpu ratio"], rows[-1]["what"], rows[-1]["cpu ratio"], flush=True)
-    head = tuple(rows[0])
-    text = report.table(head, [[row[name] for name in head] for row in rows])
-    figure = report.bars(rows, ("ours cpu s", "theirs cpu s"), "what", "seconds of CPU")
+    head = tuple(dict.fromkeys(name for row in rows for name in row))
+    text = report.table(head, [[row.get(name, "") for name in head] for row in rows])
+    columns = [name for name in head if name.endswith(" s")]
+    figure = report.bars(rows, columns, "what", f"seconds ({clock()})")
     report.write(OUT.value, rows, text, figure, theirs=versions())
 
 
@@ -122,55 +125,62 @@ def adm(size):
 
 
 def compare(name, theirs, their_inputs, ours, params, inputs):
-    """Two rows: the forward pass, and the tuning step."""
+    """Two rows, one after the other: the forward pass, and the tuning step."""
     import torch
 
-    same = name.startswith("stable")
     counts = sum(leaf.size for leaf in jax.tree.leaves(params)), sum(p.numel() for p in theirs.parameters())
-    if same:
+    if name.startswith("stable"):
         check(ours, params, inputs, theirs, their_inputs)
-    call = torch.compile(theirs) if TORCH_COMPILE.value else theirs
+    calls = {"eager": theirs, **({"compiled": torch.compile(theirs)} if TORCH_COMPILE.value else {})}
     forward = jax.jit(ours).lower(params, *inputs).compile()
-    their_forward = lambda: synchronized(call(*their_inputs).sample)
-
-    def no_grad():
-        with torch.no_grad():
-            return their_forward()
-
-    run = lambda: forward(params, *inputs).block_until_ready()
-    passes = report.race({"ours": run, "theirs": no_grad}, REPEATS.value)
-    tuning = report.race(steps(ours, params, inputs, call, theirs, their_inputs), max(2, REPEATS.value // 2))
-    return [row(f"{name}, forward", counts, passes), row(f"{name}, tuning step", counts, tuning)]
+    runs = {"ours": lambda: forward(params, *inputs).block_until_ready()}
+    runs |= {kind: functools.partial(their_forward, call, their_inputs) for kind, call in calls.items()}
+    yield row(f"{name}, forward", counts, report.race(runs, REPEATS.value))
+    runs = {"ours": our_step(ours, params, inputs)}
+    runs |= {kind: their_step(call, theirs, their_inputs) for kind, call in calls.items()}
+    yield row(f"{name}, tuning step", counts, report.race(runs, max(2, REPEATS.value // 2)))
 
 
-def steps(ours, params, inputs, call, theirs, their_inputs):
-    """A step of AdamW towards a fixed target, on both sides."""
+def their_forward(call, inputs):
     import torch
 
+    with torch.no_grad():
+        return synchronized(call(*inputs).sample)
+
+
+def our_step(ours, params, inputs):
+    """A step of AdamW towards a fixed target."""
     rule = optax.adamw(3e-5, weight_decay=1e-2)
     target = jnp.zeros(jax.eval_shape(ours, params, *inputs).shape)
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
-    def step(params, state):
+    def step(params, state, inputs):
         grads = jax.grad(lambda p: jnp.mean((ours(p, *inputs) - target) ** 2))(params)
         updates, state = rule.update(grads, state, params)
         return optax.apply_updates(params, updates), state
 
     held = [jax.tree.map(jnp.copy, params), jax.jit(rule.init)(params)]
 
-    def our_step():
-        held[:] = step(*held)
+    def run():
+        held[:] = step(*held, inputs)
         jax.block_until_ready(held)
 
-    their_rule = torch.optim.AdamW(theirs.parameters(), lr=3e-5, weight_decay=1e-2, foreach=True)
+    return run
 
-    def their_step():
-        their_rule.zero_grad(set_to_none=True)
-        call(*their_inputs).sample.square().mean().backward()
-        their_rule.step()
+
+def their_step(call, theirs, inputs):
+    """The same in torch."""
+    import torch
+
+    rule = torch.optim.AdamW(theirs.parameters(), lr=3e-5, weight_decay=1e-2, foreach=True)
+
+    def run():
+        rule.zero_grad(set_to_none=True)
+        call(*inputs).sample.square().mean().backward()
+        rule.step()
         synchronized(None)
 
-    return {"ours": our_step, "theirs": their_step}
+    return run
 
 
 def check(ours, params, inputs, theirs, their_inputs):
@@ -184,18 +194,15 @@ def check(ours, params, inputs, theirs, their_inputs):
 
 
 def row(name, counts, clocks):
-    ours, theirs = clocks["ours"], clocks["theirs"]
+    seconds = {kind: getattr(one, clock()) for kind, one in clocks.items()}
     same = "" if counts[0] == counts[1] else f" (theirs {counts[1] / 1e6:.2f} M)"
-    return {
-        "what": name,
-        "parameters": f"{counts[0] / 1e6:.2f} M{same}",
-        "ours cpu s": ours.cpu,
-        "theirs cpu s": theirs.cpu,
-        "cpu ratio": ours.cpu / theirs.cpu,
-        "ours wall s": ours.wall,
-        "theirs wall s": theirs.wall,
-        "wall ratio": ours.wall / theirs.wall,
-    }
+    found = {"what": name, "parameters": f"{counts[0] / 1e6:.2f} M{same}"}
+    found |= {f"{kind} s": value for kind, value in seconds.items()}
+    return found | {f"ours / {kind}": seconds["ours"] / seconds[kind] for kind in seconds if kind != "ours"}
+
+
+def clock() -> str:
+    return "cpu" if device() == "cpu" else "wall"
 
 
 def device() -> str:

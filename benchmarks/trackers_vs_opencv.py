@@ -1,6 +1,6 @@
 """Our tracker against OpenCV's on one procedural clip: accuracy, and frames a second of CPU.
 
-    python benchmarks/trackers_vs_opencv.py [--frames=40] [--seed=5] [--out=benchmarks/results/opencv]
+    python benchmarks/trackers_vs_opencv.py [--frames=40] [--seed=5] [--out=benchmarks/results/trackers_vs_opencv]
 
 Boxes: CSRT where this OpenCV has it (opencv-contrib), MIL, template matching; success AUC. Points: pyramidal
 Lucas-Kanade; share within 1, 2, 4, 8 and 16 pixels at 256 x 256, mean, of points that can be seen. One core for all.
@@ -25,7 +25,7 @@ from difftrack_jax.runners import compilation
 
 FRAMES = flags.DEFINE_integer("frames", 40, "length of the clip")
 SEED = flags.DEFINE_integer("seed", 5, "which clip")
-OUT = flags.DEFINE_string("out", "benchmarks/results/opencv", "OUT.json, OUT.md, OUT.png")
+OUT = flags.DEFINE_string("out", "benchmarks/results/trackers_vs_opencv", "OUT.json, OUT.md, OUT.png")
 
 
 def main(_):
