@@ -80,8 +80,10 @@ def test_public_names_are_there():
 @pytest.mark.slow
 def test_a_training_that_is_resumed_equals_one_that_never_stopped(tmp_path, capsys, monkeypatch):
     config = load_recipe(TRAIN).get_config("tiny")
-    config.update(steps=4, save_every=1, log_every=1, quiet=True)
+    config.update(steps=4, save_every=1, log_every=1, quiet=True, profile=True)
     train.run(config, tmp_path / "whole")
+    assert list((tmp_path / "whole" / "profile").rglob("*.xplane.pb"))
+    config.profile = False
 
     class Stop(train.Progress):
         def update(self, done, note=""):
@@ -97,3 +99,14 @@ def test_a_training_that_is_resumed_equals_one_that_never_stopped(tmp_path, caps
     jax.tree.map(np.testing.assert_array_equal, whole[1], stopped[1])
     assert main.execute(config, str(tmp_path / "stopped")) == 0
     assert "done already" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_dry_run_of_a_training_says_what_a_step_needs_and_leaves_nothing(tmp_path, capsys):
+    config = load_recipe(TRAIN).get_config("tiny")
+    config.update(dry_run=True, quiet=True)
+    assert main.execute(config, str(tmp_path / "dry")) == 0
+    said = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    assert float(said["parameters"]) * 4 / 2**20 < float(said["held_mb"]) < float(said["total_mb"])
+    assert float(said["compile_seconds"]) > 0
+    assert not (tmp_path / "dry").exists()

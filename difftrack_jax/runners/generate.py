@@ -86,8 +86,8 @@ def _make(config, tracklets, generator, chosen, folder: pathlib.Path) -> None:
             runs = [generator.start(tracklets, None, key(number), chosen) for number in numbers]
             sampling = fleet.gather(runs) if len(runs) > 1 else runs[0]
             for _ in range(chosen.steps):
-                sampling = sampling.advance()
-                jax.block_until_ready(sampling.state)
+                before, sampling = sampling, sampling.advance()
+                jax.block_until_ready(before.state)  # not the new one: a device never waits for the host
                 done += len(numbers)
                 profile.step(sampling.state)
                 progress.update(done, f"video {numbers[-1] + 1} of {config.num_videos}")

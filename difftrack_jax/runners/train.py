@@ -8,8 +8,10 @@ over its `fsdp` axis. Any number of processes runs this same loop; the first one
 """
 
 import contextlib
+import itertools
 import pathlib
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -20,6 +22,7 @@ from absl import logging
 
 from difftrack_jax.checkpoints import bundled, store
 from difftrack_jax.data import synthetic, textures
+from difftrack_jax.data.video import prefetch
 from difftrack_jax.models import variants
 from difftrack_jax.models.unet_adm import UNetADM
 from difftrack_jax.parallel import multihost, sharding
@@ -88,10 +91,10 @@ def _train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str
         with (
             Progress("train", config.steps, start, quiet=config.quiet or not first) as progress,
             Profile(workdir, config.get("profile", False)) as profile,
+            contextlib.closing(_batches(objective, start, config.steps)) as batches,
         ):
-            for step in range(start, config.steps):
-                state, metrics = update(state, _batch(objective, step))
-                done = step + 1
+            for done, batch in enumerate(batches, start + 1):
+                state, metrics = update(state, batch)
                 profile.step(metrics)
                 if done % config.log_every == 0 or done == config.steps:
                     writer.write(done, {f"train/{k}": float(v) for k, v in metrics.items()} | {"seconds": time.time()})
@@ -119,8 +122,20 @@ def _batch(objective: Objective, step: int) -> PyTree:
     """The batch of a step, each process having loaded its part; None where the loss draws its own."""
     if objective.batches is None:
         return None
-    axis = 0 if objective.micro_batches == 1 else 1
-    return sharding.from_processes(objective.batches(step), _mesh(), axis)
+    return _placed(objective, objective.batches(step))
+
+
+def _batches(objective: Objective, start: int, end: int) -> Iterator[PyTree]:
+    """The batches of some steps; those that are read, are read on a thread while the step before is computed."""
+    if objective.batches is None:
+        yield from itertools.repeat(None, end - start)
+        return
+    with contextlib.closing(prefetch(map(objective.batches, range(start, end)))) as read:
+        yield from (_placed(objective, batch) for batch in read)
+
+
+def _placed(objective: Objective, batch: PyTree) -> PyTree:
+    return sharding.from_processes(batch, _mesh(), axis=0 if objective.micro_batches == 1 else 1)
 
 
 def _mesh() -> jax.sharding.Mesh:

@@ -57,13 +57,17 @@ def follow(
     index = start - 1
     for index, frame in enumerate(frames, start):
         joining = [target for at, target in targets if at == index]
+        prediction = None
         if session is not None:
-            session, _ = tracker.step(session, frame)
+            session, prediction = tracker.step(session, frame)
             for target in joining:
-                session = tracker.add(session, frame, target)
+                session, prediction = tracker.add(session, frame, target), None
         elif joining:
             session = tracker.init(frame, joining)
-        prediction = predictions.nothing() if session is None else tracker.predict(session)
+        else:
+            prediction = predictions.nothing()
+        if prediction is None:
+            prediction = tracker.predict(session)
         yield Tracked(frame, session, prediction._replace(frame=index))
     if late := [at for at, _ in targets if at > index]:
         raise UserError(f"targets: one is given in frame {late[0]}, but the video has {index + 1} frames")

@@ -133,6 +133,17 @@ def test_frames_before_the_first_target_are_recorded_empty(things, tmp_path):
     assert not (tmp_path / "overlay.mp4").exists()
 
 
+def test_a_dry_run_leaves_nothing_and_a_profile_is_a_trace(things, tmp_path):
+    config = recipe(things, targets="box:8,12,22,26", outputs=("json",))
+    config.dry_run = True
+    said = track.run(config, tmp_path / "dry")
+    assert 0 < said["held_mb"] < said["total_mb"]
+    assert not (tmp_path / "dry").exists()
+    config.update(dry_run=False, profile=True)
+    track.run(config, tmp_path / "traced")
+    assert list((tmp_path / "traced" / "profile").rglob("*.xplane.pb"))
+
+
 def test_the_library_gives_what_the_command_writes(things, tmp_path):
     config = recipe(things, targets="box:8,12,22,26", outputs=("json",))
     track.run(config, tmp_path)
