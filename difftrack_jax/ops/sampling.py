@@ -96,7 +96,8 @@ def kth_largest(rows: Float[Array, "q m"], k: int) -> Float[Array, "q 1"]:
         value, count = state
         below = jnp.max(jnp.where(rows < value, rows, -jnp.inf), axis=-1, keepdims=True)
         more = count < k
-        return jnp.where(more, below, value), jnp.where(more, count + jnp.sum(rows == below, -1, keepdims=True), count)
+        equal = jnp.sum((rows == below).astype(jnp.float32), axis=-1, keepdims=True)  # sums of floats are faster
+        return jnp.where(more, below, value), jnp.where(more, count + equal, count)
 
-    start = jnp.full((rows.shape[0], 1), jnp.inf), jnp.zeros((rows.shape[0], 1), jnp.int32)
+    start = jnp.full((rows.shape[0], 1), jnp.inf), jnp.zeros((rows.shape[0], 1))
     return jax.lax.fori_loop(0, k, sweep, start)[0]
