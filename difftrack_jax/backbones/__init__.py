@@ -3,6 +3,7 @@
     base        what that is
     pixel       ADM networks over frames
     latent      Stable Diffusion's, over the latents of frames, with text
+    phrases     the bundled word encoder, for networks that have no text of their own
     published   from published files and folders to networks of ours
     choices     one table: where each network is read, and how the tracker uses it
     loading     from a name, a path or an id on the Hub to a backbone
@@ -10,7 +11,7 @@
 Adding one is writing one function that returns a `Backbone`.
 """
 
-from difftrack_jax.backbones.base import Backbone, References, Seen, Words
+from difftrack_jax.backbones.base import Backbone, Phrases, References, Seen, Words
 from difftrack_jax.backbones.choices import LAYERS, Layers
 from difftrack_jax.backbones.latent import latent_backbone
 from difftrack_jax.backbones.loading import load_backbone
@@ -20,6 +21,7 @@ __all__ = [
     "LAYERS",
     "Backbone",
     "Layers",
+    "Phrases",
     "References",
     "Seen",
     "Words",

@@ -48,13 +48,30 @@ class Words:
 
 
 @dataclasses.dataclass(frozen=True)
+class Phrases:
+    """What a backbone has beside that was taught to find phrases itself (models/grounding.py).
+
+    params: weights of its own, which tuning never moves. knows: what its words are about, for a message.
+    read: (text) -> numbers of its words [s], and the words that it does not know. Raises UserError for too many.
+    locate: (params, frame [h, w, 3], phrases [n, s]) -> boxes [q, 4] in pixels of the frame; heat [n, q] of each phrase
+    in them, larger where it rather points; and fits [n, q], the probability that it is true of what is there.
+    """
+
+    params: Params
+    knows: str
+    read: Callable[[str], tuple[Any, tuple[str, ...]]]
+    locate: Callable[..., tuple[Array, Array, Array]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Backbone:
     """encode(params, frames [b, h, w, 3]) -> z; decode(params, z) -> frames;
     predict_end(params, z_k, alpha [b], references) -> (end, Seen); reference(params, z) -> References of the frames z;
     features(params, z) -> [b, g, g, c] for label propagation.
 
     stride: source pixels a cell of the captured maps. params: float32 weights. null_key: maps end with a null column.
-    tuned: prefix of the weights that fine-tuning may move ("" for all). words: None without a text encoder.
+    tuned: prefix of the weights that fine-tuning may move ("" for all). words: how it reads text, None where it does
+    not.
     settings: what suits this network where a preset says otherwise: for all (""), a kind of window, or a process.
     """
 
@@ -69,7 +86,7 @@ class Backbone:
     reference: Callable[[Params, Array], References]
     features: Callable[[Params, Array], Array]
     tuned: str = ""
-    words: Words | None = None
+    words: Words | Phrases | None = None
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 

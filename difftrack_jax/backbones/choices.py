@@ -16,8 +16,8 @@ class Layers(NamedTuple):
 
     time: network time at alpha = 1; networks that predict noise read close to clean frames. copies: draws of noise
     over which features are averaged, 0 for none. words: blocks whose attention to a prompt's words finds what is
-    named, and times: at which noise. settings: of the tracker where they are not the preset's: for all (""), a kind
-    of window, or a process.
+    named, and times: at which noise. phrases: bundled weights that find what is named instead. settings: of the
+    tracker where they are not the preset's: for all (""), a kind of window, or a process.
     """
 
     capture: tuple[str, ...]
@@ -27,6 +27,7 @@ class Layers(NamedTuple):
     copies: int = 0
     words: tuple[str, ...] = ()
     times: tuple[int, ...] = ()
+    phrases: str = ""
     settings: Mapping[str, Mapping[str, Any]] = {}
 
 

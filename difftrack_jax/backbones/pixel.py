@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from difftrack_jax.backbones.base import Backbone, Seen, end_of_walk, noisy_copies
 from difftrack_jax.backbones.choices import LAYERS
+from difftrack_jax.backbones.phrases import read_phrases
 from difftrack_jax.diffusion import schedules
 from difftrack_jax.models import variants
 from difftrack_jax.models.unet_adm import UNetADM
@@ -32,6 +33,7 @@ def pixel_backbone(variant: str, params: Params, dtype: Any = jnp.float32) -> Ba
         predict_end=functools.partial(_predict_end, schedule=schedule, **shared),
         reference=functools.partial(_reference, **shared),
         features=functools.partial(_features, schedule=schedule, **shared),
+        words=read_phrases(layers.phrases) if layers.phrases else None,
         settings=layers.settings,
     )
 

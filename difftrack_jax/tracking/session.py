@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from difftrack_jax.backbones import Backbone, load_backbone
+from difftrack_jax.backbones import Backbone, Phrases, load_backbone
 from difftrack_jax.errors import UserError
 from difftrack_jax.ops import windows
-from difftrack_jax.tracking import predictions, slots, text
+from difftrack_jax.tracking import phrases, predictions, slots, text
 from difftrack_jax.tracking import tracker as pure
 from difftrack_jax.tracking.checks import check
 from difftrack_jax.tracking.indicators import SEGMENT, Pose, Segment, Target, Targets, Text, describe
@@ -34,7 +34,7 @@ MASK_SIDE = 64  # cells along a side of a segment's mask grid
 class Session(NamedTuple):
     """A tracked video: the pure state, the id in each slot [windows, places] (0: free), and the next id to give.
 
-    spoken: ids that were found by words. context: what a network with text is told, None for one without.
+    spoken: ids that were found by words. context: what a network with a text encoder is told, None for others.
     """
 
     pure: pure.State
@@ -56,7 +56,7 @@ class Tracker:
         self._move = jax.jit(slots.moved, donate_argnums=0)
         self._replace_place = jax.jit(slots.place_replaced, donate_argnums=0)
         self._full_mask = jax.jit(jax.vmap(pure.full_mask, (0, 0, None)), static_argnums=2)
-        self._finder = text.Finder(backbone, settings, seed) if backbone.words else None
+        self._finder = _finder(backbone, settings, seed)
 
     def init(self, frame: HostFrame, targets: Sequence[Target]) -> Session:
         """Start on a frame, with at least one target in it. Raises UserError for a target that is not in the frame."""
@@ -108,8 +108,8 @@ class Tracker:
         if isinstance(target, Text):
             boxes, _, context = self._heard(frame, [target])
             more = np.arange(session.next_id, session.next_id + len(boxes))
-            known = [session.context] if len(session.spoken) else []
-            context = jnp.concatenate([*known, context], axis=1)
+            if context is not None and len(session.spoken):
+                context = jnp.concatenate([session.context, context], axis=1)
             session = session._replace(spoken=np.concatenate([session.spoken, more]), context=context)
             return functools.reduce(lambda session, box: self.add(session, frame, box), boxes, session)
         rows = self._rows(frame, target, session.next_id)
@@ -153,7 +153,7 @@ class Tracker:
         check(target, width, height)
         if isinstance(target, Text) and self._finder is None:
             raise UserError(
-                f"text: {self.backbone.name} reads no text; use a Stable Diffusion, as in --config.model=sd15"
+                f"text: {self.backbone.name} reads no text; --config.model=mini does, or a Stable Diffusion such as sd15"
             )
 
     @property
@@ -191,7 +191,7 @@ class Tracker:
         """The targets with boxes in place of phrases, the numbers of those boxes, and what the network is told."""
         phrases = [target.phrase for target in targets if isinstance(target, Text)]
         if not phrases:
-            return list(targets), [], self.backbone.params["context"] if self._finder else None
+            return list(targets), [], self.backbone.params.get("context")
         found, context = self._finder.find(_to_float(frame), phrases)
         heard, spoken, boxes = [], [], iter(found)
         for target in targets:
@@ -252,6 +252,15 @@ def settings_for(backbone: Backbone, preset: Settings, changes: Mapping[str, Any
     asked = dataclasses.replace(preset, **changes)
     own = [backbone.settings.get(name, {}) for name in ("", asked.window, asked.process)]
     return dataclasses.replace(preset, **{**own[0], **own[1], **own[2], **changes})
+
+
+def _finder(backbone, settings, seed):
+    """Who finds boxes for phrases: a network taught to, the attention of one with a text encoder, or nobody."""
+    if backbone.words is None:
+        return None
+    if isinstance(backbone.words, Phrases):
+        return phrases.Finder(backbone.words, settings.text_boxes)
+    return text.Finder(backbone, settings, seed)
 
 
 def _to_float(frame: np.ndarray) -> jax.Array:
