@@ -119,3 +119,8 @@ CLIP_TEXT = {
     "openclip_h": dict(width=1024, layers=23, heads=16, activation="gelu"),
     "tiny": dict(width=24, layers=2, heads=2, activation="quick_gelu"),
 }
+
+GROUNDING = {
+    "mini_words": dict(widths=(32, 64, 96), features=64, ranks=16),
+    "tiny_words": dict(widths=(8, 16, 16), features=16, ranks=4),
+}

@@ -27,7 +27,7 @@ from difftrack_jax.models import variants
 from difftrack_jax.models.unet_adm import UNetADM
 from difftrack_jax.parallel import multihost, sharding
 from difftrack_jax.parallel.mesh import make_mesh
-from difftrack_jax.runners import common, compilation, train_tracklets
+from difftrack_jax.runners import common, compilation, train_tracklets, train_words
 from difftrack_jax.runners.objective import Objective
 from difftrack_jax.runners.profiling import Profile
 from difftrack_jax.runners.progress import Progress
@@ -242,7 +242,11 @@ def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
     return Objective(init, loss, lambda params: score(params, held_out))
 
 
-OBJECTIVES = {"tracker": tracker_objective_from, "tracklets": train_tracklets.objective_from}
+OBJECTIVES = {
+    "tracker": tracker_objective_from,
+    "tracklets": train_tracklets.objective_from,
+    "words": train_words.objective_from,
+}
 
 
 def _count(params: Params) -> int:

@@ -1,0 +1,88 @@
+"""The small English of the bundled word encoder: what its words mean, and which of them a phrase holds.
+
+    read("the little red star on the left")  ->  numbers of little, red, star, left; nothing unknown
+
+A concept is what a word says of an object; synonyms share one, though each has an embedding of its own. Words that
+only hold a sentence together are known and say nothing. Order says nothing either: "the star that is red" is read as
+"red star" is.
+"""
+
+import re
+
+import numpy as np
+
+from difftrack_jax.errors import UserError
+from difftrack_jax.typing import Int
+
+COLOURS = {
+    "red": (), "orange": (), "yellow": (), "green": (), "cyan": ("turquoise", "teal"), "blue": (),
+    "purple": ("violet",), "pink": ("magenta",), "brown": (), "white": (), "grey": ("gray",), "black": (),
+}  # fmt: skip
+SHAPES = {
+    "disc": ("circle", "disk", "ball", "dot"), "square": ("box", "block"), "triangle": (),
+    "diamond": ("rhombus",), "ring": ("donut", "hoop"), "cross": ("plus",), "star": (), "heart": (),
+    "bar": ("stick", "rod"), "moon": ("crescent",),
+}  # fmt: skip
+TEXTURES = {
+    "plain": ("solid", "uniform"), "striped": ("stripy", "stripes"), "spotted": ("dotted", "spots"),
+    "checked": ("checkered", "chequered"),
+}  # fmt: skip
+SIZES = {"small": ("little", "tiny"), "big": ("large", "huge")}
+PLACES = {
+    "left": ("leftmost",), "right": ("rightmost",), "top": ("upper", "topmost"), "bottom": ("lower",),
+    "middle": ("centre", "center", "central"),
+}  # fmt: skip
+EXTREMES = {"smallest": ("littlest", "smaller"), "biggest": ("largest", "bigger")}
+THING = {"thing": ("object", "shape", "one", "item", "something")}
+KINDS = {
+    "colour": COLOURS, "shape": SHAPES, "texture": TEXTURES, "size": SIZES, "place": PLACES, "extreme": EXTREMES,
+    "thing": THING,
+}  # fmt: skip
+
+CONCEPTS = tuple(concept for kind in KINDS.values() for concept in kind)
+_SYNONYMS = {concept: (concept, *more) for kind in KINDS.values() for concept, more in kind.items()}
+# Word 0 is no word; what no list holds has no number at all.
+WORDS = ("", *(word for concept in CONCEPTS for word in _SYNONYMS[concept]))
+GLUE = frozenset((
+    "a", "an", "the", "this", "that", "is", "it", "its", "which", "with", "of", "on", "in", "at", "to", "and", "by",
+    "from", "side", "corner", "part", "half", "end", "edge", "area", "region", "frame", "image", "picture", "view",
+    "video", "screen", "scene", "colour", "color", "coloured", "colored", "shaped", "sized", "hand", "towards",
+))  # fmt: skip
+LENGTH = 8  # words of a phrase that count
+ABOUT = "the words known are " + ", ".join(CONCEPTS) + ", and synonyms of these"
+
+
+def place(kind: str) -> slice:
+    """Where the concepts of a kind lie in `CONCEPTS`."""
+    names = list(KINDS)
+    start = sum(len(KINDS[name]) for name in names[: names.index(kind)])
+    return slice(start, start + len(KINDS[kind]))
+
+
+def concept_of() -> Int[np.ndarray, "w"]:
+    """The concept of each word; no word has none, which is -1."""
+    number = {word: index for index, concept in enumerate(CONCEPTS) for word in _SYNONYMS[concept]}
+    return np.array([number.get(word, -1) for word in WORDS], np.int32)
+
+
+def synonyms() -> Int[np.ndarray, "c m"]:
+    """The words of each concept, its own name repeated where there are fewer than the most."""
+    most = max(map(len, _SYNONYMS.values()))
+    rows = [[*words, *words[:1] * (most - len(words))] for words in _SYNONYMS.values()]
+    return np.array([[WORDS.index(word) for word in row] for row in rows], np.int32)
+
+
+def read(
+    text: str, words: tuple[str, ...] = WORDS, length: int = LENGTH
+) -> tuple[Int[np.ndarray, "{length}"], tuple[str, ...]]:
+    """The numbers of a phrase's words in a list of them, each once, filled up with zeros; and what is not known.
+
+    Raises UserError where more than `length` words are known.
+    """
+    number = {word: index for index, word in enumerate(words) if word}
+    said = list(dict.fromkeys(re.findall(r"[^\W_]+", text.lower())))
+    known = [number[word] for word in said if word in number]
+    if len(known) > length:
+        raise UserError(f"text: {text!r} has {len(known)} words that count, {length} is the most; say less of it")
+    unknown = tuple(word for word in said if word not in number and word not in GLUE)
+    return np.array(known + [0] * (length - len(known)), np.int32), unknown
