@@ -1,4 +1,4 @@
-"""The bundled word encoder (models/grounding.py) as a backbone carries it: phrases in, boxes in the frame's pixels out."""
+"""The bundled word encoder (models/grounding.py) as a backbone carries it: phrases in, boxes in pixels out."""
 
 import functools
 import pathlib

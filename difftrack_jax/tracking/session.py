@@ -153,7 +153,7 @@ class Tracker:
         check(target, width, height)
         if isinstance(target, Text) and self._finder is None:
             raise UserError(
-                f"text: {self.backbone.name} reads no text; --config.model=mini does, or a Stable Diffusion such as sd15"
+                f"text: {self.backbone.name} reads no text; --config.model=mini does, and so does sd15"
             )
 
     @property
