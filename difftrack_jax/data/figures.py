@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from difftrack_jax.data.phrases import SHAPES, TEXTURES
-from difftrack_jax.typing import Array, Float, Int
+from difftrack_jax.typing import Array, Float, Int, Scalar
 
 # How far each shape may be turned, in radians.
 TURN = dict(
@@ -65,7 +65,7 @@ _OUTLINES = {
 
 
 def pattern(
-    texture: Int[Array, ""], v: Float[Array, "p 2"], angle: Array, period: Array, phase: Array, sharpness: Array
+    texture: Int[Array, ""], v: Float[Array, "p 2"], angle: Scalar, period: Scalar, phase: Scalar, sharpness: Scalar
 ) -> Float[Array, "p"]:
     """How much of the second colour each point has. period: in half sides; sharpness: 1 / the width of an edge."""
     cos, sin = jnp.cos(angle), jnp.sin(angle)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from difftrack_jax.data import phrases
 from difftrack_jax.data.referring_scenes import Picture, Told, draw, sample, tell
@@ -119,15 +118,3 @@ def judge(told: Told, concepts: Int[Array, "k 6"]) -> Meant:
     sure = ~jnp.any(fits == 0.5, axis=1)
     one = sure & (best[:, 0] > -1e8) & (best[:, 0] - others > MARGIN)
     return Meant(concepts, target, one, jnp.all(fits == 0, axis=1), fits)
-
-
-def wording(concepts: np.ndarray) -> str:
-    """A phrase of those concepts in English: "the small striped red star on the left"."""
-    named = [phrases.CONCEPTS[c] for c in concepts if c >= 0]
-    places = [name for name in named if name in phrases.PLACES]
-    extremes = [name for name in named if name in phrases.EXTREMES]
-    before = [name for name in named if name not in places and name not in extremes]
-    noun = [] if {*before} & ({*phrases.SHAPES} | {*phrases.THING}) else ["one"]
-    ends = {"left": "on the left", "right": "on the right", "middle": "in the middle"}
-    where = " ".join(ends.get(name, f"at the {name}") for name in places)
-    return " ".join(["the", *extremes, *before, *noun, *([where] if where else [])])

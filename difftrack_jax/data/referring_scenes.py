@@ -85,17 +85,20 @@ class Told(NamedTuple):
     clear: Bool[Array, "n"]
 
 
-def held_out(colour: Array, shape: Array) -> Array:
-    """One pair of colour and shape in six, every colour and every shape among them."""
-    return (colour + 2 * shape) % 6 == 0
+def held_out(colour, shape):
+    """Whether pairs of a colour and a shape are; numpy or jax arrays. Every shape but the first with two colours."""
+    return ((colour + 2 * shape) % 6 == 0) & (shape > 0)
 
 
-def sample(key: Key[Array, ""], training: bool = True, square: Scalar = 0.3) -> Scene:
-    """A random scene; square: the chance of a square frame. Frames are at most 16:9, lying or standing."""
+def sample(key: Key[Array, ""], training: bool = True, size: tuple[int, int] | None = None) -> Scene:
+    """A random scene for frames of size (height, width), or at most 16:9, lying or standing; training: no pair that is
+    held out.
+    """
     k_looks, k_place, k_extent, k_square, k_back, k_view, k_camera, k_move = jax.random.split(key, 8)
     ratio = jax.random.uniform(k_extent, minval=-1.0, maxval=1.0) * np.log(16 / 9)
-    ratio = jnp.where(jax.random.bernoulli(k_square, square), 0.0, ratio)
+    ratio = jnp.where(jax.random.bernoulli(k_square, 0.3), 0.0, ratio)
     extent = jnp.exp(jnp.stack([jnp.minimum(ratio, 0.0), jnp.minimum(-ratio, 0.0)]))
+    extent = extent if size is None else jnp.array([size[1] / max(size), size[0] / max(size)])
     colour, shape, texture = _looks(k_looks, training)
     k_size, k_turn, k_grain, k_paint, k_count, k_where = jax.random.split(k_place, 6)
     width = _widths(k_size) * jnp.sqrt(jnp.prod(extent))
@@ -133,6 +136,7 @@ def _looks(key, training):
     _, looks = jax.lax.scan(lambda last, x: (jnp.where(x[1], last, x[0]),) * 2, own[0], (own, same))
     colour, shape, texture = looks.T
     if training:
+        # The shape after one that is held out never is.
         shape = jnp.where(held_out(colour, shape), (shape + 1) % len(phrases.SHAPES), shape)
     return colour, shape, texture
 
@@ -258,7 +262,7 @@ def _lens(key, frame):
     return jnp.clip(frame + level * jax.random.normal(k_noise, frame.shape), 0, 1)
 
 
-def tell(scene: Scene, picture: Picture, corner: Float[Array, "2"], pixels: Scalar) -> Told:
+def tell(scene: Scene, picture: Picture, corner: Float[Array, "2"], pixels: int) -> Told:
     """What is true of each object. corner: of the scene in the picture; pixels: of its longer side."""
     things, boxes = scene.things, picture.boxes
     middle = ((boxes[:, :2] + boxes[:, 2:]) / 2 - corner[None]) / (pixels * scene.extent)[None]
