@@ -94,7 +94,7 @@ def _spoilt(key, concepts):
     return jnp.where((jnp.arange(SAID) == slot) & (concepts >= 0), other, concepts)
 
 
-def spell(key: Key[Array, ""], concepts: Int[Array, "k 6"]) -> Int[Array, "k {phrases.LENGTH}"]:
+def spell(key: Key[Array, ""], concepts: Int[Array, "k 6"]) -> Int[Array, "k s"]:
     """A word for each concept, by its own name in half of the cases."""
     k_own, k_which = jax.random.split(key)
     table = jnp.asarray(phrases.synonyms())
