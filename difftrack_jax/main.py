@@ -17,7 +17,7 @@ from ml_collections import ConfigDict, config_flags
 
 from difftrack_jax.errors import UserError
 
-_TASKS = ("track", "train", "evaluate", "convert", "generate", "fvd")
+_TASKS = ("track", "train", "evaluate", "convert", "generate", "fvd", "ablation")
 RUNNERS = {name: f"difftrack_jax.runners.{name}" for name in _TASKS}
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE.py, or FILE.py:tiny for a laptop minute.")

@@ -9,6 +9,9 @@ import pytest
 
 from difftrack_jax.runners import compilation
 
+from . import quick_compile
+
+quick_compile.set_up()
 compilation.use_cache()
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

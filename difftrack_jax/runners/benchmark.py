@@ -3,6 +3,7 @@
     predictions/        the official submission; a sequence whose file is there is done, so a run that was killed
                         goes on after the last whole sequence, and ends in the same numbers
     per_sequence.csv    a line a sequence
+    seconds/            of every frame of a sequence, all its targets together
     results.json        {"benchmark", "split", "metrics", "settings", "versions"}
 
 Numbers are computed from the files under predictions/ alone, by the code of `runners/evaluate.py`: what is printed is
@@ -26,7 +27,7 @@ from absl import logging
 
 from difftrack_jax.data import registry
 from difftrack_jax.data.builders.base import Benchmark
-from difftrack_jax.data.formats import mot
+from difftrack_jax.data.formats import mot, sot
 from difftrack_jax.data.frames import CachedFrames, resized
 from difftrack_jax.data.records import Clip
 from difftrack_jax.errors import UserError
@@ -36,6 +37,7 @@ from difftrack_jax.runners.following import Found, follow_queries
 from difftrack_jax.runners.progress import Progress
 from difftrack_jax.runners.submissions import SUBMISSIONS, Submission
 from difftrack_jax.tracking.session import Tracker, load_tracker
+from difftrack_jax.visualize.files import atomic_write, disk_errors
 
 _FAILED = ".failed"  # what went wrong in one process, for the others
 
@@ -130,6 +132,7 @@ def track_one(config, job: Job, tracker: Tracker, name: str, predictions: pathli
     begun = time.monotonic()
     clip = job.benchmark.read(config.split, name)
     found = _points(config, tracker, clip) if job.submission.shape == "point" else _targets(config, job, tracker, clip)
+    _keep_seconds(predictions.parent, name, found.seconds)
     job.submission.store(predictions, clip, found)
     targets = len(np.unique(found.rows.id))
     logging.info("%s: %d frames, %d targets, %.1f s", name, len(clip.frames), targets, time.monotonic() - begun)
@@ -152,6 +155,20 @@ def _points(config, tracker: Tracker, clip: Clip) -> Found:
     frames = CachedFrames(resized(clip.frames, size))
     found = follow_queries(tracker, frames, queries, config.slots, config.max_frames, filled=True)
     return found._replace(asked=sampled.points)
+
+
+def _keep_seconds(workdir: pathlib.Path, name: str, seconds: np.ndarray) -> None:
+    path = workdir / "seconds" / f"{name}.txt"
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            sot.write_times(temporary, seconds)
+
+
+def seconds_per_frame(workdir: pathlib.Path) -> float:
+    """Of a run: mean over sequences of the median over frames, which compilation in the first ones does not move."""
+    paths = sorted((workdir / "seconds").rglob("*.txt"))
+    return float(np.mean([np.median(np.loadtxt(path, ndmin=1)) for path in paths])) if paths else float("nan")
 
 
 def _on_device(tracker: Tracker, device: jax.Device) -> Tracker:

@@ -28,13 +28,14 @@ _FREE = {
     # A longer training goes on where a shorter one ended, on whatever devices there are.
     "train": {"steps", "mesh.data", "mesh.fsdp"},
     "track": {"sequences", "limit"},  # more of a benchmark joins what is done of it
+    "ablation": {"only", "rows"},  # every row has a folder that knows its own settings
 }
 # All that a run writes; `overwrite` removes these and nothing else.
 _OURS = (
     CONFIG, ".*.partial*", "tracks.json", "tracks.partial.jsonl", "tracks.txt", "overlay.mp4", "masks",
     "state", "summary.json", "checkpoints", "profile", "metrics.jsonl", "tensorboard", "weights.safetensors",
     "video_*.mp4", "frames", "tracklets.json", "predictions", "per_sequence.csv", "results.json",
-    "truth", ".failed", "tracks_*", "tracks.csv", "boxes",
+    "truth", "seconds", "clips", "rows", "ablation.json", "ablation.md", ".failed", "tracks_*", "tracks.csv", "boxes",
 )  # fmt: skip
 
 
@@ -139,7 +140,7 @@ def _compare(workdir, old, new):
     free = _FREE[""] | _FREE.get(new.get("task"), set())
     for name in sorted(old.keys() | new.keys()):
         was, now = old.get(name), new.get(name)
-        if name not in free and was != now:
+        if not {name, name.partition(".")[0]} & free and was != now:
             raise UserError(
                 f"workdir {workdir}: belongs to another config, {name} was {was!r} and is {now!r}; "
                 "choose another folder or add --config.overwrite=True"

@@ -4,6 +4,7 @@ Each is read(backbone, params, settings, z_start, z_end, memory, near, key) -> (
 three read attention (or feature similarity) rows over the same memory, so everything before and after them is shared.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -85,6 +86,10 @@ def _interpolation(backbone, params, settings, z_start, z_end, memory, near, key
         _, out = interpolation.parallel(predict, z_start[0], z_end[0], ks, settings.steps)
         return out
     operator = interpolation.OPERATORS[settings.operator]
+    if settings.operator == "noised_offset":
+        levels = schedules.levels(backbone.schedule, settings.steps)
+        noise = jax.random.normal(key, z_start.shape)
+        operator = functools.partial(operator, levels=levels, noise=noise, scaled=True)
     _, _, out = interpolation.sequential(predict, z_start, z_end, settings.steps, operator)
     return _mean_over(out, settings.steps - ks)  # the chain visits k = T..1
 

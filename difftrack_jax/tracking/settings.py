@@ -18,7 +18,8 @@ class Settings:
     """What a tracker does; hashable, so that one compiled step belongs to one of these."""
 
     process: Literal["interpolation", "reconstruction", "label_propagation"] = "interpolation"
-    operator: Literal["offset", "destination", "start", "blend"] = "offset"  # Table 2, the paper's choice first [P]
+    # Table 2, the paper's choice first [P], and Alg. 2's line 4 with its step scaled [D].
+    operator: Literal["offset", "destination", "start", "blend", "noised_offset"] = "offset"
     order: Literal["parallel", "sequential"] = "parallel"  # teacher-forced [+], or Alg. 2's chain [P]
     steps: int = 50  # T [P]
     interval: tuple[float, float] = (

@@ -152,7 +152,8 @@ def test_boxes_beyond_the_end_order_of_sequences_and_the_origin_change_nothing(s
     longer = [sot.evaluate(g, np.concatenate([p, p[:4]])) for g, p in zip(gt, pred)]
     assert sot.compute(sot.merge(longer)) == plain
     moved = [sot.evaluate(g + [256, 64, 0, 0], p + [256, 64, 0, 0]) for g, p in zip(gt, pred)]
-    assert sot.compute(sot.merge(moved)) == plain
+    # A normalised distance can fall on a threshold, on either side of it by the last bit: one frame of 36.
+    assert sot.compute(sot.merge(moved)) == pytest.approx(plain, abs=1 / 36)
     for curve in sot.curves(states[0]).values():
         assert ((curve >= 0) & (curve <= 1)).all()
     assert (np.diff(sot.curves(states[0])["success"]) <= 0).all()
