@@ -168,7 +168,7 @@ def _fill(source: str, params: Params) -> Params:
     """The parameters of an earlier stage, or of a converted U-Net, in their places; those it has not stay fresh."""
     if not source:
         return params
-    flat, old = flatten_dict(params, sep="/"), flatten_dict(_earlier(pathlib.Path(source)), sep="/")
+    flat, old = flatten_dict(params, sep="/"), flatten_dict(_earlier(source), sep="/")
     kept = {name: value for name, value in old.items() if name in flat}
     if not kept:
         raise UserError(f"init_from {source}: holds no parameter of this network")
@@ -179,7 +179,8 @@ def _fill(source: str, params: Params) -> Params:
     return unflatten_dict({**flat, **kept}, sep="/")
 
 
-def _earlier(path: pathlib.Path) -> Params:
+def _earlier(source: str) -> Params:
+    path = bundled.bundled("mini_generator") if source == "mini" else pathlib.Path(source)
     if path.is_dir() and not (path / "weights.safetensors").is_file():
         return {"unet": published.open_model(path).networks["unet"].params()}
     return bundled.load(path if path.suffix else path / "weights.safetensors")[1]
