@@ -18,15 +18,16 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             recipe="configs/train/mini_words.py",
             model="tiny_words" if tiny else "mini_words",
             seed=0,
+            start_from="",  # a bundled name or a weight file to continue from; empty starts from random weights
             steps=20 if tiny else 3000,
             batch=2 if tiny else 16,  # scenes a step
             phrases=4 if tiny else 8,  # about each scene
             size=64 if tiny else 128,
             photographs=not tiny,  # scikit-image's as backgrounds, beside drawn textures
-            weights=dict(words=0.1, object_=1.0, box=1.0, point=1.0, fits=1.0),
-            learning_rate=2e-3,
+            weights=dict(words=1.0, object_=0.15, box=2.0, point=0.5, fits=0.5),
+            learning_rate=1.5e-3,
             warmup=100,
-            decay=0.5,  # the last share of the steps, over which the rate falls to zero
+            decay=0.6,  # the last share of the steps, over which the rate falls to zero
             beta2=0.98,
             weight_decay=0.01,
             clip=1.0,

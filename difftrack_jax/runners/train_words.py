@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
+from difftrack_jax.checkpoints import bundled
 from difftrack_jax.data import phrases, referring_phrases, textures
 from difftrack_jax.models import variants
 from difftrack_jax.models.grounding import Grounding
@@ -20,8 +21,11 @@ def objective_from(config: ml_collections.ConfigDict) -> Objective:
     bank = textures.training_bank(config.seed) if config.photographs else textures.procedural_bank(config.seed)
     draw = functools.partial(referring_phrases.batch, bank=bank, size=config.size, phrases_each=config.phrases)
     weights = grounding.Weights(**config.weights)
+    start = bundled.load_for(config.model, config.start_from) if config.start_from else None
 
     def init(key):
+        if start is not None:
+            return start
         frames, extent = jnp.zeros((1, config.size, config.size, 3)), jnp.ones((1, 2))
         numbers = jnp.zeros((1, 1, phrases.LENGTH), jnp.int32)
         both = lambda net, frames, extent, numbers: net.find(net(frames, extent), numbers)
