@@ -14,6 +14,8 @@ import pytest
 from difftrack_jax.checkpoints import store
 from difftrack_jax.errors import UserError
 
+from .. import quick_compile
+
 
 class State(NamedTuple):
     step: jax.Array
@@ -121,7 +123,8 @@ store.save_params(pathlib.Path(sys.argv[2]), got)
 
 def test_weights_go_from_one_device_to_eight_and_back(tmp_path, params):
     store.save_params(tmp_path / "one", params)
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    flags = quick_compile.with_flags("--xla_force_host_platform_device_count=8")
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", MESH, str(tmp_path / "one"), str(tmp_path / "eight")]
     subprocess.run(command, env=environment, check=True)
     got = store.restore_params(tmp_path / "eight", params)

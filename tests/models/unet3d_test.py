@@ -22,6 +22,8 @@ from difftrack_jax.models.transformer2d import Conditions
 from difftrack_jax.models.unet2d import UNet2D
 from difftrack_jax.models.unet3d import UNet3D, shapes
 
+from .. import quick_compile
+
 GOLDENS = "goldens/models/trackdiffusion"
 SMALL = UNet3D(widths=(32, 64, 64, 64), heads=(8,) * 4, layers=1, text_features=48, head_dim=16)
 exact = functools.partial(jax.default_matmul_precision, "highest")
@@ -304,7 +306,7 @@ np.testing.assert_allclose(by_frame, one, atol=2e-4 * float(jnp.abs(one).max()))
 
 @pytest.mark.slow
 def test_eight_devices_equal_one_over_clips_and_over_frames():
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    flags = quick_compile.with_flags("--xla_force_host_platform_device_count=8")
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", _EIGHT], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

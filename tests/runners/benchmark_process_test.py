@@ -15,6 +15,7 @@ from difftrack_jax.checkpoints import bundled
 from difftrack_jax.models import variants
 from difftrack_jax.models.unet_adm import UNetADM
 
+from .. import quick_compile
 from ..data.builders.layouts import images, make, text
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -116,8 +117,7 @@ def test_two_devices_do_what_one_does(tmp_path, rng, weights):
     outs = []
     for devices in (1, 2):
         outs.append(tmp_path / f"out{devices}")
-        # Programs that run once are compiled without the costly optimisations.
-        flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+        flags = quick_compile.with_flags(f"--xla_force_host_platform_device_count={devices}")
         environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
         made = subprocess.run([*command, f"--workdir={outs[-1]}"], env=environment, capture_output=True, text=True)
         assert made.returncode == 0, made.stderr[-3000:]
