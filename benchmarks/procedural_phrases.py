@@ -34,7 +34,7 @@ OUT = flags.DEFINE_string("out", None, "JSON file for the results")
 
 COLUMNS = ("found", "largest", "random", "refused")
 KINDS = ("colour", "shape", "texture", "size", "place", "extreme")
-SIZES = ((240, 320), (320, 240), (256, 256))
+SIZES = ((144, 192), (192, 144), (160, 160))
 
 
 def answer(tracker, example):

@@ -53,7 +53,9 @@ _SD = Layers(
 )
 
 LAYERS = {
-    "mini": Layers(("output_blocks_2_1", "output_blocks_3_1"), "output_blocks_2", 1000.0, "offset"),
+    "mini": Layers(
+        ("output_blocks_2_1", "output_blocks_3_1"), "output_blocks_2", 1000.0, "offset", phrases="mini_words"
+    ),
     "tiny": Layers(("output_blocks_0_1", "output_blocks_1_1"), "output_blocks_0", 1000.0, "offset"),
     "adm256": Layers(
         ("output_blocks_7_1", "output_blocks_8_1"),

@@ -36,7 +36,7 @@ class Example(NamedTuple):
 
 
 def examples(
-    seed: int, size: tuple[int, int] = (240, 320), which: Literal["new", "any", "nobody"] = "new"
+    seed: int, size: tuple[int, int] = (144, 192), which: Literal["new", "any", "nobody"] = "new"
 ) -> Iterator[Example]:
     """Examples of one phrase a frame. which: phrases of new pairs that mean one object, all that do, or those that fit
     nothing.

@@ -64,6 +64,6 @@ def test_a_phrase_that_fits_nothing_is_refused_by_its_name():
 
 
 def test_the_hottest_that_fits_is_the_best():
-    heat, fits = np.array([3.0, 2, 1], np.float32), np.array([0.2, 0.8, 0.9], np.float32)
+    heat, fits = np.array([3.0, 2, 1], np.float32), np.array([0.1, 0.8, 0.9], np.float32)
     assert best(BOXES, heat, fits, 2)[:, 0].tolist() == [1, 30]
     assert best(BOXES, heat, fits * 0.1, 2).shape == (0, 4)
