@@ -30,6 +30,12 @@ def parameters(tree: PyTree, mesh: Mesh, small: int = SMALL) -> PyTree:
     return jax.tree.map(place, tree)
 
 
+def bytes_a_device(tree: PyTree) -> int:
+    """What one device holds of arrays, or of their shapes and places."""
+    size = lambda leaf: np.prod(leaf.sharding.shard_shape(leaf.shape), dtype=np.int64) * leaf.dtype.itemsize
+    return int(sum(size(leaf) for leaf in jax.tree.leaves(tree)))
+
+
 def everywhere(mesh: Mesh) -> NamedSharding:
     """A copy on each device."""
     return NamedSharding(mesh, PartitionSpec())

@@ -66,8 +66,10 @@ def dry_run(config: ml_collections.ConfigDict) -> dict[str, float]:
     objective = OBJECTIVES[config.objective](config)
     optimizer = objective.optimizer or make_optimizer(config)
     state = abstract_state(objective, optimizer, config)
+    known = {"parameters": _count(state.params), "state_mb": round(sharding.bytes_a_device(state) / 2**20, 1)}
+    logging.info("%s on %s; now compiling", known, dict(_mesh().shape))  # a large network takes minutes
     update, seconds = compilation.ahead_of_time(make_update(objective, optimizer, config), state, _batch(objective, 0))
-    return {"parameters": _count(state.params), **compilation.memory(update), "compile_seconds": round(seconds, 2)}
+    return {**known, **compilation.memory(update), "compile_seconds": round(seconds, 2)}
 
 
 def _train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, float]:

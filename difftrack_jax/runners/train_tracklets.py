@@ -54,7 +54,7 @@ def objective_from(config: ml_collections.ConfigDict) -> Objective:
     def loss(params, key, batch=None):
         k_data, k_loss = jax.random.split(key)
         batch = sharding.share(draw(k_data, config.batch)) if batch is None else batch
-        return measure(params, k_loss, batch, rule, True)
+        return measure(_resting(config.stage, params), k_loss, batch, rule, True)
 
     sober = rule._replace(drop_text=0.0, drop_boxes=0.0)
     key = jax.random.key(config.seed + 2)
@@ -162,6 +162,13 @@ def _fresh(network: Network, config: ml_collections.ConfigDict, key: Array) -> P
     opened = lambda name, value: jnp.full_like(value, config.gates) if config.gates and _GATE.search(name) else value
     flat = flatten_dict(params, sep="/")
     return unflatten_dict({name: opened(name, value) for name, value in flat.items()}, sep="/")
+
+
+def _resting(stage: str, params: Params) -> Params:
+    """The same parameters; those that the stage leaves alone get no gradients, which would be as large as they are."""
+    moves, flat = objectives.moves(stage), flatten_dict(params, sep="/")
+    stop = lambda name, value: value if moves(name) else jax.lax.stop_gradient(value)
+    return unflatten_dict({name: stop(name, value) for name, value in flat.items()}, sep="/")
 
 
 def _fill(source: str, params: Params) -> Params:

@@ -35,6 +35,14 @@ def test_published_networks_are_shared_out_almost_whole():
     assert held / sum(leaf.size for leaf in shapes) < 0.13
 
 
+def test_bytes_a_device_are_those_of_its_shards():
+    # Shapes on eight devices, of which there need be none: an abstract mesh is enough.
+    mesh = jax.sharding.AbstractMesh((1, 8), ("data", "fsdp"))
+    cut, whole = (jax.sharding.NamedSharding(mesh, spec) for spec in (jax.P(None, "fsdp"), jax.P()))
+    tree = [jax.ShapeDtypeStruct((10, 80), np.float32, sharding=place) for place in (cut, whole)]
+    assert sharding.bytes_a_device(tree) == 4 * (100 + 800)
+
+
 def test_one_device_is_a_mesh_too():
     mesh = make_mesh(batch=6)
     assert dict(mesh.shape) == {"data": 1, "fsdp": 1}

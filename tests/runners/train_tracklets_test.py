@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -41,42 +42,6 @@ def losses(folder):
     return {line["step"]: line["train/loss"] for line in lines if "train/loss" in line}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", ["stage1", "stage2"])
-def test_a_stage_moves_its_own_parameters_and_no_other(tmp_path, stage):
-    config = recipe(f"tracklets_{stage}", steps=2, gates=0.5)
-    train.run(config, tmp_path / "run")
-    objective = train_tracklets.objective_from(config)
-    start = flatten_dict(jax.jit(objective.init)(jax.random.key(config.seed)), sep="/")
-    moves = objectives.moves(stage)
-    moved = {name for name, value in weights(tmp_path / "run").items()
-             if not np.array_equal(value, np.asarray(start[name], np.float16))}  # fmt: skip
-    assert moved
-    assert all(moves(name) for name in moved)
-
-
-@pytest.mark.slow
-def test_killed_and_resumed_is_undisturbed(tmp_path):
-    """Exactly: the same weights, and the same losses on the way."""
-    flags = ["--config.steps=6", "--config.save_every=1", "--config.log_every=1", "--quiet"]
-    config = str(ROOT / "configs" / "train" / "tracklets_stage2.py:tiny")
-    command = lambda name: [
-        sys.executable, "-m", "difftrack_jax.main", f"--config={config}", f"--workdir={tmp_path / name}", *flags
-    ]  # fmt: skip
-    subprocess.run(command("whole"), check=True, cwd=ROOT, capture_output=True)
-    process = subprocess.Popen(command("cut"), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    saved = tmp_path / "cut" / "checkpoints"
-    while process.poll() is None and not any((saved / str(step)).is_dir() for step in (2, 3, 4)):
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    subprocess.run(command("cut"), check=True, cwd=ROOT, capture_output=True)
-    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
-    for name, value in whole.items():
-        np.testing.assert_array_equal(value, cut[name], err_msg=name)
-    assert losses(tmp_path / "whole") == losses(tmp_path / "cut")
-
-
 @pytest.fixture
 def youtube_vis(tmp_path, rng):
     """A folder in YouTube-VIS's layout: two videos of five frames, one object that leaves and comes back."""
@@ -102,10 +67,66 @@ def youtube_vis(tmp_path, rng):
 
 
 @pytest.mark.slow
-def test_it_trains_on_a_benchmark(tmp_path, youtube_vis):
-    config = recipe("tracklets_stage2", steps=2, data="youtube_vis_2021", data_dir=str(youtube_vis), accumulate=2)
-    train.run(config, tmp_path / "run")
-    assert np.isfinite(list(losses(tmp_path / "run").values())).all()
+@pytest.mark.parametrize("data", ["procedural", "youtube_vis_2021"])
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_killed_and_resumed_is_undisturbed_and_only_its_own_parameters_move(tmp_path, rng, stage, data, youtube_vis):
+    """Exactly: the same weights, and the same losses on the way. One of the four also adds up two batches a step."""
+    start = random_weights(tmp_path / "start.safetensors", recipe(f"tracklets_{stage}"), rng)
+    changes = {"init_from": str(tmp_path / "start.safetensors"), "save_every": 1, "log_every": 1}
+    if data != "procedural":
+        changes |= {"data": data, "data_dir": str(youtube_vis), "accumulate": 2 if stage == "stage2" else 1}
+    config, whole, cut = recipe(f"tracklets_{stage}", **changes), tmp_path / "whole", tmp_path / "cut"
+    train.run(config, whole)
+
+    command = [sys.executable, "-m", "difftrack_jax.main", f"--workdir={cut}", "--quiet"]
+    command += [f"--config={ROOT / 'configs' / 'train' / f'tracklets_{stage}.py'}:tiny"]
+    command += [f"--config.{field}={value}" for field, value in changes.items()]
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not any((cut / "checkpoints" / str(step)).is_dir() for step in range(2, 6)):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (cut / "weights.safetensors").exists()
+    train.run(config, cut)
+
+    found = weights(whole)
+    for path, value in weights(cut).items():
+        np.testing.assert_array_equal(value, found[path], err_msg=path)
+    assert losses(cut) == losses(whole)
+    assert sorted(losses(whole)) == [1, 2, 3, 4, 5, 6]
+    moved = {path for path, value in found.items() if not np.array_equal(value, start[path])}
+    assert moved
+    assert all(objectives.moves(stage)(path) for path in moved)
+
+
+def random_weights(path, config, rng):
+    """A file to start from in which nothing is zero, and its flat contents."""
+    shapes = jax.eval_shape(train_tracklets.objective_from(config).init, jax.random.key(0))
+    drawn = jax.tree.map(lambda leaf: (0.1 * rng.standard_normal(leaf.shape)).astype(np.float16), shapes)
+    bundled.save(path, drawn, config.model)
+    return flatten_dict(drawn, sep="/")
+
+
+def test_a_stage_begins_where_the_earlier_one_ended(tmp_path, rng):
+    """What both have is filled in, what only the second has stays fresh."""
+    earlier = random_weights(tmp_path / "weights.safetensors", recipe("tracklets_stage1"), rng)
+    later = train_tracklets.objective_from(recipe("tracklets_stage2", init_from=str(tmp_path)))
+    fresh = jax.tree.map(lambda leaf: np.full(leaf.shape, 7.0), jax.eval_shape(later.init, jax.random.key(0)))
+    found = flatten_dict(later.prepare(fresh), sep="/")
+    assert earlier.keys() < found.keys()
+    for name, value in found.items():
+        np.testing.assert_array_equal(value, earlier.get(name, np.full(value.shape, 7.0)), err_msg=name)
+
+
+def test_the_batch_of_a_dry_run_is_of_the_shapes_of_a_real_one_and_needs_no_data():
+    config = recipe("tracklets_stage2", dry_run=True, latents="vae", data="youtube_vis_2021", size=32, height=16)
+    objective = train_tracklets.objective_from(config)
+    latents, conditions = objective.batches(0)
+    assert latents.shape == (2, 4, 2, 4, 48)
+    params, key = jax.eval_shape(objective.init, jax.random.key(0)), jax.random.key(1)
+    loss, _ = jax.eval_shape(objective.loss, params, key, (latents, conditions))
+    assert loss.shape == ()
 
 
 def test_wrong_fields_are_one_line():
