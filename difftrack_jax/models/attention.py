@@ -9,7 +9,7 @@ weight is new and published checkpoints run unchanged. The null key, where a net
 attention of cells that have no counterpart in the reference: it is what visibility is read from.
 
 Ask for `mutable=["attention"]` and the maps come out; for `mutable=["references"]` and this frame's own keys and values
-come out, ready to be another frame's reference. Ask for neither and jax's fused attention may run.
+come out, ready to be another frame's reference. Ask for neither and a fused attention may run.
 """
 
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from flax.traverse_util import flatten_dict
 from jax.typing import DTypeLike
 
 from difftrack_jax.models.layers import GroupNorm
+from difftrack_jax.ops.attention import attend, logits, weighted
 from difftrack_jax.ops.sampling import cell_centres
 from difftrack_jax.typing import Array, Bool, Float
 
@@ -64,10 +65,10 @@ def probabilities(
     null: Float[Array, "b q heads"] | None = None,
 ) -> Float[Array, "b heads q m2"]:
     """softmax(q k^T) in float32, with the null key's logits as the last column when given."""
-    logits = jnp.einsum("bqhd,bmhd->bhqm", q, k, preferred_element_type=jnp.float32)
+    rows = logits(q, k)
     if null is not None:
-        logits = jnp.concatenate([logits, jnp.moveaxis(null, 1, 2)[..., None].astype(jnp.float32)], axis=-1)
-    return jax.nn.softmax(logits, axis=-1)
+        rows = jnp.concatenate([rows, jnp.moveaxis(null, 1, 2)[..., None].astype(jnp.float32)], axis=-1)
+    return jax.nn.softmax(rows, axis=-1)
 
 
 class AttentionBlock(nn.Module):
@@ -129,9 +130,9 @@ class AttentionBlock(nn.Module):
 
     def _read(self, q, reference, null):
         if null is None and not self.is_mutable_collection("attention"):
-            return jax.nn.dot_product_attention(q, reference.keys, reference.values, scale=1.0)
+            return attend(q, reference.keys, reference.values)
         p = probabilities(q, reference.keys, null)[..., : reference.keys.shape[1]]  # the null key has no value
-        return jnp.einsum("bhqm,bmhd->bqhd", p.astype(self.dtype), reference.values)
+        return weighted(p, reference.values)
 
 
 class CrossAttention(nn.Module):
@@ -179,7 +180,7 @@ class CrossAttention(nn.Module):
             self.sow("references", "own", own, **new)
         read = own if reference is None else reference
         if not (self.watch and self.is_mutable_collection("attention")):
-            return jax.nn.dot_product_attention(q, read.keys, read.values, scale=1.0)
+            return attend(q, read.keys, read.values)
         p = probabilities(q, read.keys)
         mean = p.mean(axis=1)
         if is_text:
@@ -187,7 +188,7 @@ class CrossAttention(nn.Module):
         else:
             maps = Maps(mean, None) if reference is None else Maps(probabilities(q, own.keys).mean(axis=1), mean)
             self.sow("attention", "maps", maps, **new)
-        return jnp.einsum("bhqm,bmhd->bqhd", p.astype(self.dtype), read.values)
+        return weighted(p, read.values)
 
 
 def by_name(collection: dict, leaf: str) -> dict[str, Any]:
