@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+import optax
 from safetensors.numpy import load_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -93,6 +94,16 @@ def loop(folder):
     return found
 
 
+def moved(folder):
+    """The end of a training whose checkpoint other devices have saved, in FOLDER/saved."""
+    from difftrack_jax.parallel import multihost
+    from difftrack_jax.runners import train
+
+    train.OBJECTIVES["toy"] = toy
+    multihost.first_alone(lambda: _forget(folder / "saved"))
+    return {f"moved/{name}": value for name, value in trained(folder / "saved", toy_config((2, 4), 4)).items()}
+
+
 def _forget(folder):
     """As if the run had been killed after its first checkpoint."""
     shutil.rmtree(folder / "checkpoints" / "4")
@@ -100,12 +111,27 @@ def _forget(folder):
 
 
 def tracker(_):
-    """Both of our networks: a step of the real training, on one device and on a mesh."""
+    """Both of our networks: loss and gradients of the real training, on one device and on a mesh."""
+    from difftrack_jax.data import synthetic
+
+    synthetic.training_batch = _pairs
     return _stepped("configs/train/mini_tracker.py", dict(batch=8, size=32, queries=1))
 
 
+def _pairs(key, bank, *, batch, size, grid, queries):
+    """Noise in the shapes of drawn pairs: scenes take longer to compile than the rest of a step."""
+    from difftrack_jax.data.synthetic import Pairs
+
+    first, second, third = jax.random.split(key, 3)
+    frames = jax.random.uniform(first, (batch, queries + 1, size, size, 3), minval=-1.0)
+    source = jax.random.uniform(second, (batch, queries, 2, grid**2, 2), maxval=float(grid))
+    seen = jax.random.uniform(third, (batch, queries, 3, grid**2)) < 0.7
+    return Pairs(frames[:, 0], frames[:, 1:], source, seen[:, :, :2], seen[:, :, 2])
+
+
 def generator(_):
-    return _stepped("configs/train/mini_generator.py", dict(batch=8))
+    small = dict(widths=(32,), heads=(2,), attention=(True,))
+    return _stepped("configs/train/mini_generator.py", dict(batch=8, frames=2, size=8, unet=small))
 
 
 def _stepped(recipe, changes):
@@ -116,10 +142,12 @@ def _stepped(recipe, changes):
     found = {}
     for mesh in [(2, 4)] if jax.process_count() > 1 else [(1, 1), (2, 4)]:
         config = load(recipe).get_config("tiny")
-        config.update(changes)
+        config.update(changes | dict(average=0.0))
         with jax.set_mesh(make_mesh(*mesh)):
             objective = train.OBJECTIVES[config.objective](config)
-            optimizer = objective.optimizer or train.make_optimizer(config)
+            # Plain steps show the gradients as they are; AdamW, which takes as long to compile as both networks, is
+            # part of `loop`.
+            optimizer = optax.chain(optax.normalize_by_update_norm(), optax.sgd(1.0))
             state = _random_state(train.abstract_state(objective, optimizer, config))
             state, metrics = train.make_update(objective, optimizer, config)(state, None)
             held = sum(leaf.addressable_shards[0].data.size for leaf in jax.tree.leaves(state.params))
@@ -253,6 +281,11 @@ def clips(_):
     found = {f"fleet/{number}": video for number, video in zip(numbers, together.frames())}
     if jax.process_count() == 1:
         found |= {f"alone/{number}": one.frames() for number, one in zip(numbers, alone)}
+        shared = fleets.over_frames(start(0))
+        assert len(shared.state.x.sharding.device_set) == 2  # six frames on eight devices
+        for _ in range(shared.steps):
+            shared = shared.advance()
+        found["by frames"] = shared.frames()
     return found
 
 
