@@ -3,9 +3,9 @@
     python benchmarks/cost_curves.py [--only=targets,frames,resolutions,devices] [--quick] [--out=NAME]
 
 Seconds of CPU a frame (all threads) of the preset `fast` at 320 x 240. Frames: a flat line says that nothing
-grows with the video. Devices: a fleet of as many videos as host devices; `relative` is its cost against that of the
-same videos one after the other on one device, measured in turns with it. This part runs in processes of its own,
-because a process has one number of devices. --quick takes few, small settings.
+grows with the video (windows of 128 pixels, to be done sooner). Devices: a fleet of as many videos as host devices;
+`relative` is its cost against that of the same videos one after the other on one device, measured in turns with it.
+This part runs in processes of its own, because a process has one number of devices. --quick takes few, small settings.
 """
 
 import json
@@ -34,13 +34,11 @@ def main(_):
         print("FLEET", json.dumps(fleet(FLEET.value)))
         return
     curves = dict(targets=targets, frames=frames, resolutions=resolutions, devices=devices)
-    rows = []
+    rows, head = [], ("curve", "at", "cpu s a frame", "relative")
     for name in ONLY.value:
         rows += [{"curve": name, "at": at, **found} for at, found in curves[name](QUICK.value)]
-        print(rows[-1], flush=True)
-    head = ("curve", "at", "cpu s a frame", "relative")
-    text = report.table(head, [[row[column] for column in head] for row in rows])
-    report.write(OUT.value, rows, text, plot(rows))
+        text = report.table(head, [[row[column] for column in head] for row in rows])
+        report.write(OUT.value, rows, text, plot(rows))  # as they come: one that is stopped keeps what it has
 
 
 def clip(length):
@@ -50,7 +48,7 @@ def clip(length):
 
 
 def seconds(tracker, video, some):
-    """CPU of a frame after the two that compile: the median of those that follow, which no other work disturbs."""
+    """CPU of each frame after the first step, which compiles."""
     session = tracker.init(video[0], some)
     spent = []
     for frame in video[1:]:
@@ -82,7 +80,8 @@ def frames(quick):
     from difftrack_jax import Box, load_tracker
 
     lengths = (4, 8, 12) if quick else (10, 30, 100, 300, 1000)
-    spent = seconds(load_tracker(MODEL.value), clip(lengths[-1] + 1), [Box(100, 80, 160, 140)])
+    tracker = load_tracker(MODEL.value, size=64 if quick else 128)
+    spent = seconds(tracker, clip(lengths[-1] + 1), [Box(100, 80, 160, 140)])
     return relative([(n, middle(spent[max(0, n - 10) : n])) for n in lengths])
 
 

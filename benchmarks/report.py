@@ -79,7 +79,10 @@ def write(out: str, rows: list[dict[str, Any]], text: str, figure: Any = None, *
     path.with_suffix(".json").write_text(json.dumps({"rows": rows, "machine": machine(), **notes}, indent=1) + "\n")
     path.with_suffix(".md").write_text(text + "\n")
     if figure is not None:
+        import matplotlib.pyplot as plt
+
         figure.savefig(path.with_suffix(".png"), dpi=120, bbox_inches="tight")
+        plt.close(figure)
     print(text)
 
 
@@ -91,7 +94,8 @@ def bars(rows: Sequence[dict[str, Any]], names: Sequence[str], label: str, what:
     figure, axis = plt.subplots(figsize=(1.5 + 1.4 * len(rows), 3))
     width = 0.8 / len(names)
     for i, name in enumerate(names):
-        axis.bar(np.arange(len(rows)) + i * width, [row[name] for row in rows], width, label=name)
+        heights = [row.get(name, np.nan) for row in rows]
+        axis.bar(np.arange(len(rows)) + i * width, heights, width, label=name)
     axis.set_xticks(np.arange(len(rows)) + 0.4 - width / 2, [row[label] for row in rows], fontsize=7)
     axis.set(yscale="log", ylabel=what)
     axis.legend(fontsize=7)

@@ -3,12 +3,12 @@
     pip install -e '.[bench,reference]'
     python benchmarks/speed_vs_diffusers.py [--sizes=tiny,mid] [--repeats=5] [--all_cores] [--out=NAME]
 
-All run in this process, in turns, on the same inputs: ours, theirs as it is (eager), and theirs under torch.compile
-(which needs a C++ compiler; --notorch_compile leaves it out). The Stable Diffusion layout has the very same weights on
-both sides, and outputs are compared first. ADM's layout is diffusers' UNet2DModel in the form its own converter gives
-guided-diffusion's networks, with weights of its own. On a GPU add --sizes=tiny,mid,full. Ratios are of CPU seconds (on
-a GPU, of wall seconds), ours over theirs: below one, ours is faster. Unless --all_cores, everything stays on one core:
-see report.py.
+All run in this process, in turns, on the same inputs: ours, theirs as it is (eager), and, at the sizes named by
+--torch_compile, theirs under torch.compile (which needs a C++ compiler, and minutes of its own on a CPU). The Stable
+Diffusion layout has the very same weights on both sides, and outputs are compared first. ADM's layout is diffusers'
+UNet2DModel in the form its own converter gives guided-diffusion's networks, with weights of its own. On a GPU add
+--sizes=tiny,mid,full. Ratios are of CPU seconds (on a GPU, of wall seconds), ours over theirs: below one, ours is
+faster. Unless --all_cores, everything stays on one core: see report.py.
 """
 
 import functools
@@ -33,7 +33,7 @@ from difftrack_jax.runners import compilation
 
 SIZES = flags.DEFINE_list("sizes", ["tiny", "mid"], "tiny, mid, full")
 REPEATS = flags.DEFINE_integer("repeats", 5, "timed runs of each")
-TORCH_COMPILE = flags.DEFINE_bool("torch_compile", True, "also torch.compile their networks (needs a C++ compiler)")
+COMPILED = flags.DEFINE_list("torch_compile", ["tiny"], "sizes at which theirs is torch.compiled too; minutes on a CPU")
 OUT = flags.DEFINE_string("out", "benchmarks/results/speed_vs_diffusers", "OUT.json, OUT.md, OUT.png")
 flags.DEFINE_bool("all_cores", False, "do not stay on one core")
 
@@ -60,8 +60,11 @@ def main(_):
         for layout in (stable_diffusion, adm):
             for found in compare(f"{layout.__name__} {size}", *layout(size)):
                 rows.append(found)
-                print(found, flush=True)
+                write(rows)  # as they come: a benchmark that is stopped keeps what it has
             gc.collect()
+
+
+def write(rows):
     head = tuple(dict.fromkeys(name for row in rows for name in row))
     text = report.table(head, [[row.get(name, "") for name in head] for row in rows])
     columns = [name for name in head if name.endswith(" s")]
@@ -131,7 +134,7 @@ def compare(name, theirs, their_inputs, ours, params, inputs):
     counts = sum(leaf.size for leaf in jax.tree.leaves(params)), sum(p.numel() for p in theirs.parameters())
     if name.startswith("stable"):
         check(ours, params, inputs, theirs, their_inputs)
-    calls = {"eager": theirs, **({"compiled": torch.compile(theirs)} if TORCH_COMPILE.value else {})}
+    calls = {"eager": theirs, **({"compiled": torch.compile(theirs)} if name.split()[-1] in COMPILED.value else {})}
     forward = jax.jit(ours).lower(params, *inputs).compile()
     runs = {"ours": lambda: forward(params, *inputs).block_until_ready()}
     runs |= {kind: functools.partial(their_forward, call, their_inputs) for kind, call in calls.items()}
