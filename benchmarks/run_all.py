@@ -45,7 +45,8 @@ def section(name):
     machine = ", ".join(f"{key} {value}" for key, value in {**notes["machine"], **notes.get("theirs", {})}.items())
     table = (RESULTS / f"{name}.md").read_text()
     picture = f"\n![{TITLES[name]}]({name}.png)\n" if (RESULTS / f"{name}.png").is_file() else ""
-    return f"## {TITLES[name]}\n\n`python benchmarks/{name}.py` ({machine})\n\n{table}{picture}"
+    note = f"{notes['note']}\n\n" if "note" in notes else ""
+    return f"## {TITLES[name]}\n\n`python benchmarks/{name}.py` ({machine})\n\n{note}{table}{picture}"
 
 
 if __name__ == "__main__":
