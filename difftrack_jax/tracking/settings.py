@@ -45,7 +45,7 @@ class Settings:
     point: Literal["vote", "soft_arg_max"] = "vote"
     visible_above: float = 0.25  # least score of a visible target
     text_boxes: int = 1  # at most so many boxes are found for a phrase
-    text_size: int = 512  # network pixels of the frame's longer side where phrases are looked for
+    text_size: int = 512  # network pixels of the frame's longer side where phrases are looked for; `mini` has its own
 
     tune_first: int = 0  # fine-tuning steps on the first pair; 500 in the paper
     tune_steps: int = 0  # and on every later one; 1 in the paper
