@@ -61,7 +61,7 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, f
         return _train(config, workdir)
 
 
-def dry_run(config: ml_collections.ConfigDict) -> dict[str, float]:
+def dry_run(config: ml_collections.ConfigDict) -> dict[str, int | float]:
     """Compile a step for the devices at hand and say what it will need; nothing is trained or written."""
     objective = OBJECTIVES[config.objective](config)
     optimizer = objective.optimizer or make_optimizer(config)
