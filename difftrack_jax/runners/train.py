@@ -49,7 +49,7 @@ class TrainState(NamedTuple):
         return self.params if self.average is None else self.average
 
 
-def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
+def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, int | float]:
     """Train from `workdir`'s newest checkpoint (or from scratch) to `config.steps`, and export the averaged weights."""
     mesh = make_mesh(**config.get("mesh", {}), batch=config.batch)
     with contextlib.ExitStack() as stack:
