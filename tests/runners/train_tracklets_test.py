@@ -69,11 +69,11 @@ def youtube_vis(tmp_path, rng):
 @pytest.mark.slow
 @pytest.mark.parametrize(("stage", "data"), [("stage1", "procedural"), ("stage2", "youtube_vis_2021")])
 def test_killed_and_resumed_is_undisturbed_and_only_its_own_parameters_move(tmp_path, rng, stage, data, youtube_vis):
-    """Exactly: the same weights, and the same losses on the way. The second also adds up two batches a step."""
+    """Exactly: the same weights, and the same losses on the way. The first also adds up two batches a step."""
     start = random_weights(tmp_path / "start.safetensors", recipe(f"tracklets_{stage}"), rng)
     changes = {"init_from": str(tmp_path / "start.safetensors"), "save_every": 1, "log_every": 1}
-    if data != "procedural":
-        changes |= {"data": data, "data_dir": str(youtube_vis), "accumulate": 2 if stage == "stage2" else 1}
+    changes |= {"accumulate": 2} if stage == "stage1" else {}
+    changes |= {"data": data, "data_dir": str(youtube_vis)} if data != "procedural" else {}
     config, whole, cut = recipe(f"tracklets_{stage}", **changes), tmp_path / "whole", tmp_path / "cut"
     train.run(config, whole)
 
