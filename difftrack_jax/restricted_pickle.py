@@ -11,6 +11,7 @@ and can be called and nothing else, so that no pickle changes what a later one s
 Arrays stay stand-ins until the pickle has ended (`Deferred`), because a pickle makes them first and fills them later.
 """
 
+import abc
 import collections
 import io
 import pathlib
@@ -45,13 +46,14 @@ class Admitted:
         raise pickle.UnpicklingError("it changes what is not its own")
 
 
-class Deferred:
+class Deferred(abc.ABC):
     """An array to be; `resolve` puts `value()` in its place."""
 
     __slots__ = ()
 
+    @abc.abstractmethod
     def value(self) -> np.ndarray:
-        raise NotImplementedError
+        """The array, read when it is asked for."""
 
 
 class Unpickler(pickle.Unpickler):

@@ -51,6 +51,7 @@ def read(folder: str | os.PathLike, split: str, media: str = "") -> Clips:
     try:
         built = tfds.builder_from_directory(str(folder))
         source = built.as_data_source(split=tfds_split(split))
+    # tfds says "not implemented" of folders that another tool prepared in a format without random access.
     except (ValueError, KeyError, NotImplementedError) as error:
         raise UserError(f"{folder}: has no split {split!r} that can be read ({error})") from error
     root = media or built.info.metadata["root"]
