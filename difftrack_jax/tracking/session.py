@@ -189,10 +189,10 @@ class Tracker:
 
     def _heard(self, frame, targets):
         """The targets with boxes in place of phrases, the numbers of those boxes, and what the network is told."""
-        phrases = [target.phrase for target in targets if isinstance(target, Text)]
-        if not phrases:
+        asked = [target.phrase for target in targets if isinstance(target, Text)]
+        if not asked:
             return list(targets), [], self.backbone.params.get("context")
-        found, context = self._finder.find(_to_float(frame), phrases)
+        found, context = self._finder.find(_to_float(frame), asked)
         heard, spoken, boxes = [], [], iter(found)
         for target in targets:
             if isinstance(target, Text):
