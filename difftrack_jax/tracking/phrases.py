@@ -18,7 +18,7 @@ from difftrack_jax.tracking.indicators import Box
 from difftrack_jax.typing import Array, Float
 
 # Least probability of a fit. Low, as a pair of words that training never saw together is believed less than others:
-# at this level one true phrase in fifteen of such a pair is refused, and one in sixty of all (the model's card).
+# at this level .085 of true phrases of such a pair are refused, and .015 of all (the model's card).
 LEAST = 0.18
 SAME = 0.3  # boxes that overlap by more are of one object
 
