@@ -27,8 +27,8 @@ _NAMES = {
     "UserError": "difftrack_jax.errors",
 }
 _MODULES = (
-    "backbones", "checkpoints", "data", "diffusion", "errors", "generation", "metrics", "models", "ops", "parallel",
-    "runners", "tracking", "typing", "visualize",
+    "backbones", "checkpoints", "data", "detectors", "diffusion", "errors", "generation", "metrics", "models", "ops",
+    "parallel", "runners", "tracking", "typing", "visualize",
 )  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]
 

@@ -16,7 +16,7 @@ MAP = [
     {"main"},
     {"runners"},
     {"tracking", "generation", "visualize"},
-    {"backbones"},
+    {"backbones", "detectors"},
     {"models", "diffusion", "data", "metrics", "checkpoints", "parallel"},
     {"ops", "restricted_pickle"},
     {"typing", "errors"},

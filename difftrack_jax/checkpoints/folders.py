@@ -71,11 +71,15 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
 
 def needed_files(files: Iterable[str], parts: Iterable[str]) -> list[str]:
-    """Of a repository's files those to fetch: configs, tokenizer, scheduler, and each part's weights once."""
+    """Of a repository's files those to fetch: configs, tokenizer, scheduler, and each part's weights once.
+
+    The part "." is the repository itself, as transformers lays its models out.
+    """
     files = sorted(files)
     wanted = [name for name in files if re.fullmatch(r"[^/]+\.json|(tokenizer|scheduler)/[^/]+", name)]
     for part in parts:
-        names = {name.removeprefix(f"{part}/") for name in files if re.fullmatch(rf"{part}/[^/]+", name)}
+        prefix = "" if part == "." else f"{part}/"
+        names = {name.removeprefix(prefix) for name in files if re.fullmatch(rf"{prefix}[^/]+", name)}
         weights = next((name for name in _ORDER if name in names), None)
         chosen = {"config.json", weights} & names
         if weights and weights.endswith(".json"):
@@ -83,5 +87,5 @@ def needed_files(files: Iterable[str], parts: Iterable[str]) -> list[str]:
             count = r"-\d+-of-\d+"
             shard = rf"{stem}(\.fp16{count}|{count}\.fp16)" if ".fp16." in weights else rf"{stem}{count}"
             chosen |= {name for name in names if re.fullmatch(rf"{shard}\.{kind}", name)}
-        wanted += [f"{part}/{name}" for name in sorted(chosen)]
+        wanted += [f"{prefix}{name}" for name in sorted(chosen) if f"{prefix}{name}" not in wanted]
     return wanted
