@@ -22,6 +22,7 @@ from tqdm import tqdm
 from difftrack_jax.data import synthetic
 from difftrack_jax.data.scene import sample_scene
 from difftrack_jax.data.textures import training_bank
+from difftrack_jax.detectors.base import Detections
 from difftrack_jax.metrics import mot
 from difftrack_jax.metrics.frames import Frame
 from difftrack_jax.ops.boxes import iou
@@ -93,8 +94,8 @@ def ours(tracker, images, detections):
     objects = MultiObject(tracker, Rules())
     crowd = objects.empty()
     for image, (boxes, scores) in zip(images, detections):
-        crowd, tracks = objects.step(crowd, image, boxes, scores)
-        yield dict(zip(tracks.id.tolist(), tracks.box))
+        crowd, prediction = objects.step(crowd, image, Detections(boxes, scores))
+        yield dict(zip(prediction.id.tolist(), prediction.box))
 
 
 def sort(max_age, detections):

@@ -45,6 +45,7 @@ class Prediction(NamedTuple):
     id: identity, never reused within a video. kind: "point", "box", "segment", "pose" or "text".
     point: (x, y) pixels. box: x0, y0, x1, y1 pixels. segment: boolean masks, or None where the kind has none.
     pose: J (x, y, visible) rows, or None. visible: the target can be seen. score: in [0, 1], confidence that it can.
+    label: class names by a detector, where there was one; else empty.
     """
 
     frame: int
@@ -56,3 +57,4 @@ class Prediction(NamedTuple):
     pose: tuple[Float[np.ndarray, "j 3"] | None, ...]
     visible: Bool[np.ndarray, "n"]
     score: Float[np.ndarray, "n"]
+    label: tuple[str, ...] = ()

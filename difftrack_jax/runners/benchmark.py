@@ -27,9 +27,10 @@ from absl import logging
 
 from difftrack_jax.data import registry
 from difftrack_jax.data.builders.base import Benchmark
-from difftrack_jax.data.formats import mot, sot
+from difftrack_jax.data.formats import sot
 from difftrack_jax.data.frames import CachedFrames, resized
 from difftrack_jax.data.records import Clip
+from difftrack_jax.detectors.base import Seen
 from difftrack_jax.errors import UserError
 from difftrack_jax.parallel import multihost
 from difftrack_jax.runners import births, common, crowds, evaluate, outputs, overrides, truths
@@ -49,6 +50,7 @@ class Job(NamedTuple):
     names: list[str]
     submission: Submission
     tracker: Tracker
+    seen: Seen | None  # by a detector
 
 
 def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
@@ -92,11 +94,15 @@ def prepare(config: ml_collections.ConfigDict) -> Job:
     if config.births == births.ONLINE and submission.shape != "box":
         raise UserError(f"births {config.births!r}: tracks boxes, and {benchmark.name} is about {submission.shape}s")
     crowds.rules_from(config)
+    if config.detector and config.detections:
+        raise UserError("detector: give this or detections, not both")
     if config.slots < 1 or config.max_frames < 0:
         raise UserError(f"slots {config.slots} must be at least 1, and max_frames {config.max_frames} not negative")
     names = benchmark.names(config.split, config.sequences)[: config.limit or None]
     settings = overrides.changes(config)
-    return Job(benchmark, names, submission, load_tracker(config.model, config.preset, config.seed, **settings))
+    seen = crowds.seen_by(config)
+    tracker = load_tracker(config.model, config.preset, config.seed, **settings)
+    return Job(benchmark, names, submission, tracker, seen)
 
 
 def _track_all(config, job: Job, names: list[str], predictions: pathlib.Path) -> None:
@@ -139,13 +145,26 @@ def track_one(config, job: Job, tracker: Tracker, name: str, predictions: pathli
 
 
 def _targets(config, job: Job, tracker: Tracker, clip: Clip) -> Found:
-    if config.detections:
-        path = pathlib.Path(config.detections).expanduser() / f"{clip.name}.txt"
-        clip = clip._replace(detections=mot.read_results(path))
+    rules = crowds.rules_from(config)
+    seen = job.seen or crowds.seen_by(config, _file(config, clip.name))
     if config.births == births.ONLINE:
-        return crowds.follow_detections(tracker, clip, crowds.rules_from(config), config.max_frames)
+        seen = seen or crowds.public(clip, config)
+        return crowds.follow_detections(tracker, clip, seen, rules, config.max_frames)
+    if seen and config.births == births.DETECTIONS:
+        frames = (clip.frames[index] for index in range(len(clip.frames)))
+        found = crowds.first_seen(frames, seen, rules, rules.sure if config.detector else -np.inf)
+        clip = clip._replace(detections=crowds.rows_of(*found))
     queries = births.RULES[config.births](clip, job.submission.shape)
     return follow_queries(tracker, clip.frames, queries, config.slots, config.max_frames)
+
+
+def _file(config, name: str) -> pathlib.Path | None:
+    """Detections of a sequence, where a folder of them is given."""
+    if not config.detections:
+        return None
+    path = pathlib.Path(config.detections).expanduser() / name
+    coco = path.with_name(f"{name}.json")
+    return coco if coco.is_file() else path.with_name(f"{name}.txt")
 
 
 def _points(config, tracker: Tracker, clip: Clip) -> Found:

@@ -2,7 +2,7 @@
 
 first         ground truth of the first labelled frame that shows any (what SOT and semi-supervised VOS hand out)
 appearance    ground truth of each target's own first frame: an oracle for benchmarks that expect detections
-detections    public detections, or those of `config.detections`, in the first frame that has any
+detections    public detections, or those of `config.detections` or `config.detector`, in the first frame that has any
 online        detections of every frame, matched to what is tracked: targets are born and end (runners/crowds.py)
 text          the clip's sentence, or one a target
 points        TAP-Vid: `config.queries` says first or strided
@@ -20,7 +20,7 @@ from difftrack_jax.runners.following import Query
 from difftrack_jax.tracking import indicators
 from difftrack_jax.tracking.indicators import Box, Point, Pose, Segment
 
-ONLINE = "online"
+ONLINE, DETECTIONS = "online", "detections"
 
 
 def first(clip: Clip, shape: str) -> list[Query]:
@@ -44,6 +44,8 @@ def detections(clip: Clip, shape: str) -> list[Query]:
     if not found.count:
         raise UserError(f"{clip.name}: has no detections; give --config.detections=DIR or --config.births=first")
     found = found.in_frame(found.frame.min())
+    if not {"box": True, "segment": all(found.segment), "pose": found.keypoints.shape[1]}[shape]:
+        raise UserError(f"{clip.name}: its detections are no {shape}s; give a detector that finds them")
     ones = np.ones(found.count, np.int32)
     return _shaped(clip, found._replace(id=np.arange(1, found.count + 1), category=ones), shape)
 
@@ -63,7 +65,7 @@ def text(clip: Clip, shape: str) -> list[Query]:
 RULES: Mapping[str, Callable[[Clip, str], list[Query]]] = {
     "first": first,
     "appearance": appearance,
-    "detections": detections,
+    DETECTIONS: detections,
     "text": text,
 }
 

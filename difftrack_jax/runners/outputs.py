@@ -54,6 +54,7 @@ def _prediction(frame: dict[str, Any]) -> Prediction:
         pose=each("pose", lambda pose: np.array(pose, np.float64).reshape(-1, 3)),
         visible=np.array([t["visible"] for t in targets], bool),
         score=np.array([t["score"] for t in targets], np.float64),
+        label=tuple(t.get("label", "") for t in targets),
     )
 
 
@@ -71,7 +72,9 @@ def overlay(path: pathlib.Path, source: Source) -> Iterator[Any]:
     with VideoWriter(path, source.fps, source.width, source.height) as video:
 
         def show(frame: HostFrame, prediction: Prediction) -> None:
-            video.write(draw.draw(frame, prediction, trails.update(prediction)))
+            named = zip(prediction.id.tolist(), prediction.label)
+            labels = {number: f"{label} {number}" for number, label in named if label}
+            video.write(draw.draw(frame, prediction, trails.update(prediction), labels))
 
         yield show
 

@@ -22,8 +22,8 @@ def benchmark(size: str, **own: Any) -> ml_collections.ConfigDict:
             sequences="",  # "a,b" or patterns "MOT17-*-FRCNN"; empty takes all
             limit=1 if tiny else 0,  # only the first so many of them; 0 is all
             births="first",  # first | appearance | detections | online | text, see difftrack_jax/runners/births.py
-            detections="",  # a folder of SEQUENCE.txt in MOT format, instead of the public ones
-            rules=dataclasses.asdict(Rules()),  # of births and deaths online, difftrack_jax/tracking/multi_object.py
+            detections="",  # a folder of SEQUENCE.txt (MOT) or SEQUENCE.json (COCO), instead of the public ones
+            **detection(),
             queries="strided",  # of TAP-Vid: first | strided
             resolution=(256, 256),  # of TAP-Vid: frames are resized to width, height; (0, 0) is another category
             slots=16,  # targets that share a pass; a step compiles once for each number of them
@@ -42,6 +42,16 @@ def benchmark(size: str, **own: Any) -> ml_collections.ConfigDict:
     if tiny:
         config.tracker.size = 128  # pixels of a search window: a quarter of the work
     return config
+
+
+def detection() -> dict[str, Any]:
+    """How detections are made and chosen; the fields that a recipe for a video has too."""
+    return dict(
+        detector="",  # or KIND:PATH, as in rtdetr:FOLDER, yolox:FILE.onnx, ...; difftrack_jax/detectors/loading.py
+        min_score=0.0,  # detections with less are left out before the rules see them; 0 takes all
+        classes="",  # "person,car": only these; empty takes all
+        rules=dataclasses.asdict(Rules()),  # of births and deaths online, difftrack_jax/tracking/multi_object.py
+    )
 
 
 def evaluation(**own: Any) -> ml_collections.ConfigDict:

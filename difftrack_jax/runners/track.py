@@ -6,7 +6,6 @@ came is written.
 """
 
 import contextlib
-import dataclasses
 import pathlib
 import shutil
 import sys
@@ -17,29 +16,34 @@ import jax
 import ml_collections
 
 from difftrack_jax.checkpoints import session_state
-from difftrack_jax.data import demo, video
+from difftrack_jax.data import video
+from difftrack_jax.detectors.base import Seen
 from difftrack_jax.errors import UserError
-from difftrack_jax.runners import benchmark, common, compilation, outputs, overrides
+from difftrack_jax.runners import benchmark, common, compilation, crowds, outputs, overrides, video_targets
 from difftrack_jax.runners.profiling import Profile
 from difftrack_jax.runners.progress import Progress
-from difftrack_jax.tracking.parse import Timed, make_target, parse_targets
+from difftrack_jax.tracking.indicators import Box
+from difftrack_jax.tracking.multi_object import Crowd, MultiObject
+from difftrack_jax.tracking.parse import Timed
 from difftrack_jax.tracking.session import Session, Tracker, load_tracker
-from difftrack_jax.tracking.stream import check_targets, follow
+from difftrack_jax.tracking.stream import follow
 from difftrack_jax.visualize.export import TrackWriter, write_masks, write_mot
 
 
 class Job(NamedTuple):
-    """All that a run needs, checked."""
+    """All that a run needs, checked. seen: detections, where targets come and go with them, else None."""
 
     source: video.Source
     targets: list[Timed]
     tracker: Tracker
     wanted: tuple[str, ...]
+    seen: Seen | None
+    objects: MultiObject
 
     @property
     def live(self) -> bool:
         """The source passes only once."""
-        return self.source.path.startswith("camera:") or self.source.path in ("-", "pipe:")
+        return video_targets.is_live(self.source)
 
 
 def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
@@ -70,13 +74,20 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, A
 
 def _dry_run(job: Job) -> dict[str, Any]:
     """Compile the steps and say what they will need; nothing is tracked or written."""
-    first = job.targets[0][0]
-    with contextlib.closing(job.source.iterate(first)) as frames:
-        session = job.tracker.init(next(frames), [target for at, target in job.targets if at == first])
+    session = _first_session(job)
     begun = time.monotonic()
     steps = [compilation.memory(step) for step in job.tracker.lower(session)]
     most = {name: max(step[name] for step in steps) for name in steps[0]}
     return {**most, "compile_seconds": round(time.monotonic() - begun, 2)}
+
+
+def _first_session(job: Job) -> Session:
+    """A session such as the run begins with."""
+    whole = [(0, Box(0, 0, job.source.width, job.source.height))]
+    targets = job.targets or whole
+    first = targets[0][0]
+    with contextlib.closing(job.source.iterate(first)) as frames:
+        return job.tracker.init(next(frames), [target for at, target in targets if at == first])
 
 
 def prepare(config: ml_collections.ConfigDict) -> Job:
@@ -88,23 +99,14 @@ def prepare(config: ml_collections.ConfigDict) -> Job:
     settings = overrides.changes(config)
     if config.max_frames < 0:
         raise UserError(f"max_frames is {config.max_frames}: it must be at least 1, or 0 for the whole video")
-    source, defaults = _open(config.video, config.max_frames or None)
-    own = [(0, make_target(**target)) for target in defaults]
-    targets = own if own and not config.targets else parse_targets(config.targets)
-    check_targets(source, targets)
+    source, own = video_targets.open_source(config.video, config.max_frames or None)
+    seen, rules = video_targets.detections(config, source), crowds.rules_from(config)
+    targets = [] if seen.online else video_targets.known(config, source, own, seen.detect, rules)
+    settings = crowds.settings(settings) if seen.online else settings
     tracker = load_tracker(config.model, config.preset, config.seed, config.get("dtype") or None, **settings)
     for _, target in targets:
         tracker.check(target, source.width, source.height)
-    return Job(source, targets, tracker, wanted)
-
-
-def _open(spec: str, max_frames: int | None) -> tuple[video.Source, tuple[dict[str, Any], ...]]:
-    """A source, and its own targets where it has any."""
-    if not spec.startswith(demo.PREFIX):
-        return video.open_source(spec, max_frames), ()
-    clip = demo.demo_clip(spec)
-    frames = min(clip.source.frames, max_frames or clip.source.frames)
-    return dataclasses.replace(clip.source, frames=frames, max_frames=frames), clip.targets
+    return Job(source, targets, tracker, wanted, seen.detect if seen.online else None, MultiObject(tracker, rules))
 
 
 def _record(config, job, writer, folder, compiling) -> dict[str, Any]:
@@ -145,24 +147,27 @@ def _record(config, job, writer, folder, compiling) -> dict[str, Any]:
     }
 
 
-def _restore(job: Job, path: pathlib.Path) -> tuple[int, Session | None]:
+def _restore(job: Job, path: pathlib.Path) -> tuple[int, Session | Crowd | None]:
     """Frames done and the session after them; the session's structure is that of a fresh one."""
     notes = session_state.read_notes(path)
     if notes is None:
         return 0, None
     if not notes["started"]:
         return notes["frames"], None
-    first = job.targets[0][0]
-    with contextlib.closing(job.source.iterate(first)) as frames:
-        like = job.tracker.init(next(frames), [target for at, target in job.targets if at == first])
+    like = _first_session(job)
+    if job.seen:
+        like = crowds.like(job.objects, like)
     return notes["frames"], session_state.load(path, like)
 
 
-def _follow(job: Job, start: int, session: Session | None, writer: TrackWriter, folder: pathlib.Path):
+def _follow(job: Job, start: int, session: Session | Crowd | None, writer: TrackWriter, folder: pathlib.Path):
     """The tracked frames from `start` on. A video that turns out damaged takes back what was written."""
     try:
         with contextlib.closing(video.prefetch(job.source.iterate(start))) as frames:
-            yield from follow(job.tracker, frames, job.targets, session, start)
+            if job.seen:
+                yield from crowds.follow(job.objects, frames, job.seen, session, start)
+            else:
+                yield from follow(job.tracker, frames, job.targets, session, start)
     except UserError:
         writer.close()
         writer.partial.unlink(missing_ok=True)
@@ -174,7 +179,7 @@ def _write(config, job, writer, folder, summary) -> dict[str, Any]:
     """The files asked for. A run is done when summary.json is there and the recorded lines are gone."""
     if "mot" in job.wanted:
         write_mot(folder / "tracks.txt", outputs.replay(writer.partial))
-    if "masks" in job.wanted and any(target.kind == "segment" for _, target in job.targets):
+    if "masks" in job.wanted and _has_segments(job, writer):
         size = (job.source.height, job.source.width)
         write_masks(folder / "masks", outputs.replay(writer.partial), size)
     outputs.write_official(folder, job.wanted, job.source, writer.partial)
@@ -186,6 +191,12 @@ def _write(config, job, writer, folder, summary) -> dict[str, Any]:
         writer.finish()
     writer.partial.unlink(missing_ok=True)
     return summary
+
+
+def _has_segments(job: Job, writer: TrackWriter) -> bool:
+    if job.seen:
+        return any("segment" in prediction.kind for prediction in outputs.replay(writer.partial))
+    return any(target.kind == "segment" for _, target in job.targets)
 
 
 @contextlib.contextmanager

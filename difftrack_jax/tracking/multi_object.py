@@ -8,7 +8,10 @@
 
     objects = MultiObject(load_tracker("mini", window="frame", size=512))
     crowd = objects.empty()
-    crowd, tracks = objects.step(crowd, frame, boxes, scores)
+    crowd, prediction = objects.step(crowd, frame, detect(frame))          # detectors/base.py
+
+Detections with masks begin segments and those with joints poses, which are shown as the detector saw them in the frames
+in which it did. Classes are not asked about in matching, as detectors waver; a target keeps the one it was born with.
 
 A target without a detection is shown as long as the tracker sees it, for at most `coast` frames; it is remembered for
 `forget` frames, drifts with the median motion of the others meanwhile, and keeps its id when it is found again.
@@ -20,11 +23,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from difftrack_jax.errors import UserError
+from difftrack_jax.detectors.base import Detections
 from difftrack_jax.ops.boxes import iou
-from difftrack_jax.tracking.indicators import Box
+from difftrack_jax.tracking import corrections
+from difftrack_jax.tracking.indicators import Box, Pose, Segment
 from difftrack_jax.tracking.session import Session, Tracker
-from difftrack_jax.typing import Bool, Float, HostFrame, Int
+from difftrack_jax.typing import Bool, Float, HostFrame, Int, Prediction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Rules:
     confirm: int = 2  # detections before a target is shown; those of the first frame are shown at once
     coast: int = 10  # frames that a target is shown without a detection, where the tracker sees it
     forget: int = 30  # frames without a detection after which it is let go
+    joint: float = 0.3  # least confidence of a joint that is followed
 
 
 class Crowd(NamedTuple):
@@ -50,14 +55,18 @@ class Crowd(NamedTuple):
     hits: Int[np.ndarray, "n"]
     misses: Int[np.ndarray, "n"]
     box: Float[np.ndarray, "n 4"]
+    label: np.ndarray  # text [n]
 
 
-class Tracks(NamedTuple):
-    """What is shown in one frame."""
+class _Now(NamedTuple):
+    """Of each target, in this frame: the tracker sees it, its score, and its detection (-1 for none)."""
 
-    id: Int[np.ndarray, "n"]
-    box: Float[np.ndarray, "n 4"]
+    seen: Bool[np.ndarray, "n"]
     score: Float[np.ndarray, "n"]
+    match: Int[np.ndarray, "n"]
+
+    def take(self, keep: np.ndarray) -> "_Now":
+        return _Now(*(column[keep] for column in self))
 
 
 class MultiObject:
@@ -69,48 +78,42 @@ class MultiObject:
     def empty(self) -> Crowd:
         """Before the first frame."""
         none = np.zeros(0, np.int64)
-        return Crowd(None, 0, none, none, none, np.zeros((0, 4)))
+        return Crowd(None, 0, none, none, none, np.zeros((0, 4)), np.zeros(0, "U1"))
 
-    def step(
-        self, crowd: Crowd, frame: HostFrame, boxes: Float[np.ndarray, "d 4"], scores: Float[np.ndarray, "d"]
-    ) -> tuple[Crowd, Tracks]:
-        """The next frame and its detections, x0, y0, x1, y1 in pixels. Raises UserError for boxes that are none."""
-        boxes, scores = self._usable(frame, boxes, scores)
-        crowd, seen, confidence = self._follow(crowd, frame)
-        match = self._assign(crowd.box, boxes, scores)
-        crowd = self._update(crowd, match, boxes)
-        born = (scores >= self.rules.sure) & ~np.isin(np.arange(len(boxes)), match)
-        born &= ~_covered(boxes, crowd.box, self.rules.doubtful_overlap)
-        score = np.where(match >= 0, scores[match] if len(scores) else 0.0, confidence)
-        crowd, seen, score = self._end(crowd, frame, seen, score)
-        crowd, seen, score = self._begin(crowd, frame, boxes[born], scores[born], seen, score)
+    def step(self, crowd: Crowd, frame: HostFrame, detections: Detections) -> tuple[Crowd, Prediction]:
+        """The next frame and what was detected in it. Raises UserError for detections whose fields do not agree.
+
+        Boxes without an area in the frame are dropped, as detectors do make them.
+        """
+        found = corrections.usable(detections, frame.shape[:2], self.rules.joint)
+        crowd, seen, own = self._follow(crowd, frame)
+        match = self._assign(crowd.box, found.boxes, found.scores)
+        crowd = self._update(crowd, match, found, own)
+        born = (found.scores >= self.rules.sure) & ~np.isin(np.arange(found.count), match)
+        born &= ~_covered(found.boxes, crowd.box, self.rules.doubtful_overlap)
+        confidence = np.array([own[number].score for number in crowd.id.tolist()], float)
+        score = np.where(match >= 0, found.scores[match] if found.count else 0.0, confidence)
+        crowd, now = self._end(crowd, frame, _Now(seen, score, match))
+        crowd, now = self._begin(crowd, frame, found, np.nonzero(born)[0], now)
         shown = crowd.hits >= self.rules.confirm
-        shown &= (crowd.misses == 0) | (seen & (crowd.misses <= self.rules.coast))
-        tracks = Tracks(crowd.id[shown], crowd.box[shown], score[shown])
-        return crowd._replace(index=crowd.index + 1), tracks
-
-    def _usable(self, frame, boxes, scores):
-        """Finite boxes with an area inside the frame; others are dropped, as detectors do make them."""
-        boxes, scores = np.asarray(boxes, float).reshape(-1, 4), np.asarray(scores, float).reshape(-1)
-        if len(boxes) != len(scores):
-            raise UserError(f"detections: {len(boxes)} boxes but {len(scores)} scores")
-        good = np.isfinite(boxes).all(1) & np.isfinite(scores) & (boxes[:, 2:] > boxes[:, :2] + 1).all(1)
-        good &= (boxes[:, 2:] > 1).all(1) & (boxes[:, :2] < [frame.shape[1] - 1, frame.shape[0] - 1]).all(1)
-        return boxes[good], scores[good]
+        shown &= (crowd.misses == 0) | (now.seen & (crowd.misses <= self.rules.coast))
+        prediction = _prediction(crowd, now, found, own, np.nonzero(shown)[0])
+        return crowd._replace(index=crowd.index + 1), prediction
 
     def _follow(self, crowd, frame):
         """Everything where the tracker sees it; what it does not see drifts with the rest."""
         if crowd.session is None:
-            return crowd, np.zeros(0, bool), np.zeros(0)
+            return crowd, np.zeros(0, bool), {}
         session, prediction = self.tracker.step(crowd.session, frame)
-        row = {number: k for k, number in enumerate(prediction.id.tolist())}
-        order = np.array([row[number] for number in crowd.id.tolist()], int)
-        seen, found = prediction.visible[order].astype(bool), prediction.box[order].astype(float)
+        own = {number: _Own(*row) for number, *row in _rows(prediction)}
+        ids = crowd.id.tolist()
+        seen = np.array([own[number].visible for number in ids], bool)
+        found = np.array([own[number].box for number in ids], float).reshape(-1, 4)
         centre = lambda box: (box[:, :2] + box[:, 2:]) / 2
         moved = centre(found)[seen] - centre(crowd.box)[seen]
         drift = np.tile(np.median(moved, axis=0), 2) if len(moved) >= 4 else np.zeros(4)
         box = np.where(seen[:, None], found, crowd.box + drift)
-        return crowd._replace(session=session, box=box), seen, prediction.score[order].astype(float)
+        return crowd._replace(session=session, box=box), seen, own
 
     def _assign(self, targets, boxes, scores) -> Int[np.ndarray, "n"]:
         """The detection of each target, -1 for none."""
@@ -128,19 +131,26 @@ class MultiObject:
                     match[free[a]] = left[b]
         return match
 
-    def _update(self, crowd, match, boxes) -> Crowd:
+    def _update(self, crowd, match, detections, own) -> Crowd:
+        """Matched targets take over part of what was detected, and the tracker goes on from there."""
         found = match >= 0
-        box = crowd.box.copy()
+        box, given = crowd.box.copy(), {}
         # A target found again after a gap is where the detection is.
-        trust = np.where(crowd.misses[found] > self.rules.coast, 1.0, self.rules.trust)[:, None]
-        box[found] = trust * boxes[match[found]] + (1 - trust) * box[found]
-        session = crowd.session
-        if found.any():
-            session = self.tracker.move(session, dict(zip(crowd.id[found].tolist(), box[found])))
+        trust = np.where(crowd.misses > self.rules.coast, 1.0, self.rules.trust)
+        for row in np.nonzero(found)[0].tolist():
+            number, index, share = int(crowd.id[row]), int(match[row]), float(trust[row])
+            box[row] = share * detections.boxes[index] + (1 - share) * box[row]
+            target = corrections.target(detections, index)
+            if isinstance(target, Box):
+                target = Box(*box[row].tolist())
+            elif isinstance(target, Pose) and own[number].pose is not None:
+                target = Pose(_blended(target.joints, own[number].pose, share))
+            given[number] = target
+        session = crowd.session if not given else corrections.corrected(self.tracker, crowd.session, given)
         misses = np.where(found, 0, crowd.misses + 1)
         return crowd._replace(session=session, box=box, hits=crowd.hits + found, misses=misses)
 
-    def _end(self, crowd, frame, seen, score):
+    def _end(self, crowd, frame, now):
         """Without those forgotten, out of sight beyond the border, or never confirmed."""
         low, high = crowd.box[:, :2], crowd.box[:, 2:]
         outside = (high <= 0).any(1) | (low >= [frame.shape[1], frame.shape[0]]).any(1)
@@ -150,12 +160,12 @@ class MultiObject:
         for number in crowd.id[~keep].tolist():
             session = self.tracker.remove(session, number)
         rows = (column[keep] for column in crowd[2:])
-        return Crowd(session, crowd.index, *rows), seen[keep], score[keep]
+        return Crowd(session, crowd.index, *rows), now.take(keep)
 
-    def _begin(self, crowd, frame, boxes, scores, seen, score):
-        if not len(boxes):
-            return crowd, seen, score
-        targets = [Box(*box.tolist()) for box in boxes]
+    def _begin(self, crowd, frame, found, born, now):
+        if not len(born):
+            return crowd, now
+        targets = [corrections.target(found, index) for index in born.tolist()]
         if crowd.session is None:
             session = self.tracker.init(frame, targets)
             numbers = np.arange(1, len(targets) + 1)
@@ -165,18 +175,56 @@ class MultiObject:
             for target in targets:
                 session = self.tracker.add(session, frame, target)
         # In the video's first frame nothing can be confirmed: all its targets count as known.
-        hits = np.full(len(boxes), self.rules.confirm if crowd.index == 0 else 1)
-        join = lambda old, new: np.concatenate([old, new])
-        none = np.zeros(len(boxes), np.int64)
-        crowd = Crowd(
-            session,
-            crowd.index,
-            join(crowd.id, numbers),
-            join(crowd.hits, hits),
-            join(crowd.misses, none),
-            join(crowd.box, boxes),
-        )
-        return crowd, join(seen, np.ones(len(boxes), bool)), join(score, scores)
+        hits = np.full(len(born), self.rules.confirm if crowd.index == 0 else 1)
+        new = numbers, hits, np.zeros(len(born), np.int64), found.boxes[born], np.array(found.labels)[born]
+        join = lambda old, new: tuple(np.concatenate(pair) for pair in zip(old, new))
+        now = _Now(*join(now, (np.ones(len(born), bool), found.scores[born], born)))
+        return Crowd(session, crowd.index, *join(crowd[2:], new)), now
+
+
+class _Own(NamedTuple):
+    """What the tracker itself says of a target."""
+
+    box: Float[np.ndarray, "4"]
+    segment: Bool[np.ndarray, "h w"] | None
+    pose: Float[np.ndarray, "j 3"] | None
+    visible: bool | np.bool_
+    score: float | np.floating
+
+
+def _rows(prediction: Prediction):
+    fields = prediction.id.tolist(), prediction.box, prediction.segment, prediction.pose
+    return zip(*fields, prediction.visible, prediction.score)
+
+
+def _prediction(crowd, now, found, own, rows) -> Prediction:
+    """The targets of these rows: as detected where they were, else as the tracker sees them."""
+    targets = [_shown(crowd, now, found, own, row) for row in rows]
+    segment = tuple(one.mask if isinstance(one, Segment) else None for one in targets)
+    pose = tuple(one.joints if isinstance(one, Pose) else None for one in targets)
+    box = crowd.box[rows]
+    return Prediction(
+        frame=crowd.index, id=crowd.id[rows], kind=tuple(one.kind for one in targets),
+        point=(box[:, :2] + box[:, 2:]) / 2, box=box, segment=segment, pose=pose,
+        visible=np.ones(len(rows), bool), score=now.score[rows],
+        label=tuple(crowd.label[rows].tolist()) if crowd.label.any() else (),
+    )  # fmt: skip
+
+
+def _shown(crowd, now, found, own, row):
+    if now.match[row] >= 0:
+        return corrections.target(found, int(now.match[row]))
+    seen = own[int(crowd.id[row])]
+    if seen.segment is not None:
+        return Segment(seen.segment)
+    return Box(*crowd.box[row].tolist()) if seen.pose is None else Pose(seen.pose)
+
+
+def _blended(joints: np.ndarray, own: np.ndarray, share: float) -> np.ndarray:
+    """Detected joints, moved towards the tracker's where both are seen."""
+    both = (joints[:, 2] > 0) & (np.nan_to_num(own[:, 2]) > 0)
+    place = np.where(both[:, None], share * joints[:, :2] + (1 - share) * np.nan_to_num(own[:, :2]), joints[:, :2])
+    return np.concatenate([place, joints[:, 2:]], axis=1).astype(np.float32)
 
 
 def _covered(boxes: np.ndarray, targets: np.ndarray, least: float) -> Bool[np.ndarray, "d"]:

@@ -94,13 +94,15 @@ class TrackWriter:
             frames += 1
             for target in frame["targets"]:
                 first = {"id": target["id"], "kind": target["kind"], "start": frame["frame"]}
-                known.setdefault(target["id"], first)
+                label = {"label": target["label"]} if "label" in target else {}
+                known.setdefault(target["id"], first | label)
         with atomic_write(self.path) as temporary, open(temporary, "w", encoding="utf-8") as file:
             file.write(f'{{"video": {json.dumps({**self._video, "frames": frames})},\n')
             file.write(f'"targets": {json.dumps(list(known.values()))},\n"frames": [')
             for index, frame in enumerate(map(json.loads, self._lines())):
                 for target in frame["targets"]:
                     del target["kind"]
+                    target.pop("label", None)
                 file.write((",\n" if index else "\n") + json.dumps(frame, separators=(",", ":")))
             file.write("]}\n")
         self.partial.unlink(missing_ok=True)
@@ -147,6 +149,8 @@ def _target(prediction: Prediction, row: int) -> dict[str, Any]:
         "visible": bool(prediction.visible[row]),
         "score": _round(prediction.score[row], 4),
     }
+    if any(prediction.label):
+        fields["label"] = prediction.label[row]  # As the kind: the target has it, not every frame.
     for key in KEYS[kind]:
         value = getattr(prediction, key)[row]
         if value is None or (key in ("point", "box") and not np.isfinite(value).all()):

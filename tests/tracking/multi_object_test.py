@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from difftrack_jax.detectors.base import Detections
 from difftrack_jax.errors import UserError
 from difftrack_jax.tracking.multi_object import MultiObject, Rules
 from difftrack_jax.tracking.session import Tracker
@@ -28,7 +29,7 @@ def run(tracker, detections, rules=Rules(), dx=0):  # noqa: B008
     objects = MultiObject(tracker, rules)
     crowd, out = objects.empty(), []
     for t, (boxes, scores) in enumerate(detections):
-        crowd, tracks = objects.step(crowd, shifted(FRAME, t * dx, 0), boxes, scores)
+        crowd, tracks = objects.step(crowd, shifted(FRAME, t * dx, 0), Detections(boxes, scores))
         out.append(tracks)
     return out
 
