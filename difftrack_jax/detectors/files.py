@@ -144,7 +144,7 @@ def _mask(code: Any, size: tuple[int, int] | None) -> _Mask | None:
         if size is None:
             raise ValueError("polygons need images with width and height")
         parts = [np.array(part, np.float64).reshape(-1, 2) for part in code]
-        return _Mask(rle.merge([rle.from_polygon(*part.T, size) for part in parts], size), size)
+        return _Mask(rle.merge([rle.from_polygon(*part.T.tolist(), size) for part in parts], size), size)
     height, width = (int(side) for side in code["size"])
     counts = code["counts"]
     if not isinstance(counts, str):

@@ -51,7 +51,7 @@ def _names(classes: int) -> tuple[str, ...]:
     return CLASSES if classes == len(CLASSES) else tuple(map(str, range(classes)))
 
 
-def letterbox(frame: HostFrame, size: tuple[int, int]) -> tuple[UInt8[np.ndarray, "h w 3"], float]:
+def letterbox(frame: HostFrame, size: tuple[int, int]) -> tuple[UInt8[np.ndarray, "h2 w2 3"], float]:
     """The frame scaled to fit into size = (h, w), in the corner of a grey image; and the scale."""
     height, width = frame.shape[:2]
     ratio = min(size[0] / height, size[1] / width)

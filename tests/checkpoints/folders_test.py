@@ -72,3 +72,9 @@ def test_shards_are_fetched_with_their_index_and_nothing_twice():
         "unet/diffusion_pytorch_model-00001-of-00002.fp16.safetensors",
     }
     assert set(folders.needed_files(half | shards, ("unet",))) == half
+
+
+def test_a_repository_that_is_one_model_has_its_weights_at_the_top():
+    needed = ["config.json", "model.safetensors", "preprocessor_config.json"]
+    found = folders.needed_files([*needed, "pytorch_model.bin", "onnx/model.onnx", "README.md"], (".",))
+    assert sorted(found) == needed
