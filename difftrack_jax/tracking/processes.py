@@ -22,12 +22,22 @@ class Memory(NamedTuple):
     """r reference frames of one window: what their cells look like to the network, and what they are.
 
     keys: a pytree with leading axis r (attention references by layer, or features). kernels: membership of target n.
-    coordinates: place in the target's own frame (anchor 0, size 1).
+    coordinates: place in the target's own frame (anchor 0, size 1). image and masks: what the window showed, and which
+    of its pixels belong to target n.
     """
 
     keys: PyTree
     kernels: Float[Array, "r q n"]
     coordinates: Float[Array, "r q n 2"]
+    image: Float[Array, "r h w 3"]
+    masks: Float[Array, "r h w n"]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the q cells."""
+        h, w = self.image.shape[1:3]
+        stride = round((h * w / self.kernels.shape[1]) ** 0.5)
+        return h // stride, w // stride
 
 
 def remember(backbone: Backbone, params: Params, settings: Settings, z: Float[Array, "h w c"]) -> PyTree:
@@ -65,7 +75,7 @@ def _label_propagation(backbone, params, settings, z_start, z_end, memory, near,
     keys = join(memory.keys)
     features = label_propagation.keys(backbone.features(params, z_end)[0])
     rows = label_propagation.rows(features, keys[0], near, settings.top_k, settings.temperature)
-    reading = readout.carry(rows, memory.kernels, memory.coordinates)
+    reading = readout.carry(rows, memory.kernels, memory.grid)
     return reading, label_propagation.rows(features, features, None, settings.top_k, settings.temperature)
 
 
@@ -131,7 +141,7 @@ def _carrier(settings, memory, near):
             always = jnp.ones((rows.shape[0], rows.shape[1] - near.shape[1]), bool)
             reach = jnp.concatenate([near, always], axis=-1)
         rows = attention_maps.restrict(rows, reach, settings.top_k)
-        return readout.carry(rows, memory.kernels, memory.coordinates), mean.self_[0]
+        return readout.carry(rows, memory.kernels, memory.grid), mean.self_[0]
 
     return carried
 

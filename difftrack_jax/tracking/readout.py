@@ -7,9 +7,9 @@ The paper reads arg max, {A* > 0} and the extent of that set (eq. 12); a softmax
     box        extent that holds all but a little of the mass; or the similarity that carries the old box along (below)
     score      how much of the cells that claim to be the target comes from it, against what a perfect match would give
 
-Votes and similarity use that A_X carries coordinates as well as it carries membership: with u_j the position of
-reference cell j in the target's own frame (its anchor at 0, its size 1), cell i at p_i says "I was at u_i = sum_j
-A_X(i, j) u_j", so p_i = anchor + scale * size * u_i, solved over all cells that claim the target, weighted and robust.
+Votes and similarity use that A_X carries positions as well as it carries membership: cell i at p_i says "I was at u_i",
+a place in the target's own frame (its anchor at 0, its size 1), so p_i = anchor + scale * size * u_i, solved over all
+cells that claim the target, weighted and robust.
 """
 
 from typing import NamedTuple
@@ -29,13 +29,28 @@ from difftrack_jax.typing import Array, Float
 class Reading(NamedTuple):
     """What the rows of A_X carried to each of the q cells of frame t+1: linear in the rows, so readings average.
 
-    share: of target n, over all r references. mass: of each reference. coordinates: sum of A_X times u (in target
-    sizes) over each reference.
+    share: of target n, over all r references. mass: of each reference. position: where in each reference a cell came
+    from, in its cells: the mean under A_X squared, which is nearer to the mode.
     """
 
     share: Float[Array, "q n"]
-    coordinates: Float[Array, "r q n 2"]
     mass: Float[Array, "r q"]
+    position: Float[Array, "r q 2"]
+
+
+class Evidence(NamedTuple):
+    """What a frame's matches say of the n targets of a window, ready to be read.
+
+    maps: propagated shares. votes: where in the target's own frame (anchor 0, size 1) each cell was in each of r
+    references; mass: how much that counts. perfect: the score of a match that misses nothing. masks: membership of
+    every pixel of the window, which segments are made of.
+    """
+
+    maps: Float[Array, "q n"]
+    votes: Float[Array, "r q n 2"]
+    mass: Float[Array, "r q n"]
+    perfect: Float[Array, "n"]
+    masks: Float[Array, "h w n"]
 
 
 class Fit(NamedTuple):
@@ -48,34 +63,35 @@ class Fit(NamedTuple):
     agreement: Float[Array, "*n q"]
 
 
-def carry(rows: Float[Array, "q m"], kernels: Float[Array, "r c n"], coordinates: Float[Array, "r c n 2"]) -> Reading:
-    """Apply rows (over r references of c cells, then the null column, if any) to what the references know."""
+def carry(rows: Float[Array, "q m"], kernels: Float[Array, "r c n"], grid: tuple[int, int]) -> Reading:
+    """Apply rows (over r references of c = grid cells, then the null column, if any) to what the references know."""
     r, c, _ = kernels.shape
     rows = jnp.moveaxis(rows[:, : r * c].reshape(-1, r, c), 1, 0)
     mass = jnp.sum(rows, axis=-1)
     # A reference in which a target is not marked (it joined later) says nothing of it, neither yes nor no.
-    marked = jnp.max(kernels, axis=1) > 0
-    silent = jnp.einsum("rq,rn->qn", mass, 1.0 - marked)
+    silent = jnp.einsum("rq,rn->qn", mass, 1.0 - marked(kernels))
     share = jnp.einsum("rqc,rcn->qn", rows, kernels) / jnp.maximum(1.0 - silent, 0.2)
-    return Reading(share, jnp.einsum("rqc,rcnd->rqnd", rows, coordinates * marked[:, None, :, None]), mass)
+    sharp = rows**2
+    position = sharp @ cell_centres(*grid) / jnp.maximum(jnp.sum(sharp, axis=-1), 1e-12)[..., None]
+    return Reading(share, mass, position)
+
+
+def marked(kernels: Float[Array, "r c n"]) -> Float[Array, "r n"]:
+    """One where a reference knows of a target."""
+    return (jnp.max(kernels, axis=1) > 0).astype(jnp.float32)
 
 
 def read(
-    maps: Float[Array, "q n"],
-    reading: Reading,
-    perfect: Float[Array, "n"],
-    targets: Targets,
-    window: Float[Array, "4"],
-    grid: tuple[int, int],
-    settings: Settings,
+    evidence: Evidence, targets: Targets, window: Float[Array, "4"], grid: tuple[int, int], settings: Settings
 ) -> Targets:
-    """Targets of the new frame from their propagated maps. perfect: the score of a match that misses nothing."""
-    score = jnp.clip(_concentration(maps) / jnp.maximum(perfect, 1e-6), 0.0, 1.0)
+    """Targets of the new frame."""
+    maps = evidence.maps
+    score = jnp.clip(_concentration(maps) / jnp.maximum(evidence.perfect, 1e-6), 0.0, 1.0)
     visible = (score > settings.visible_above) & targets.valid
-    fit = jax.vmap(_follow, (1, 2, None, 0, 0, 0, None, None))(
-        maps, reading.coordinates, reading.mass, targets.kind, targets.anchor, targets.size, window, grid
+    fit = jax.vmap(_follow, (1, 2, 2, 0, 0, 0, None, None))(
+        maps, evidence.votes, evidence.mass, targets.kind, targets.anchor, targets.size, window, grid
     )
-    masks = _segments(maps, targets, grid)
+    masks = _segments(evidence.masks, targets)
     anchor, size = _choose(maps, fit, masks, targets, window, grid, settings)
     found = visible[:, None]
     new = targets._replace(
@@ -113,7 +129,7 @@ def _concentration(maps):
     return jnp.sum(maps**2, axis=0) / jnp.maximum(jnp.sum(maps, axis=0), 1e-6)
 
 
-def _follow(share, coordinates, mass, kind, anchor, size, window, grid):
+def _follow(share, u, mass, kind, anchor, size, window, grid):
     """The target's similarity over all references, told apart from the background's in each.
 
     A cell of a box that goes along with the background says little of the target, whatever it claims: boxes hold
@@ -122,7 +138,6 @@ def _follow(share, coordinates, mass, kind, anchor, size, window, grid):
     """
     is_box = kind == BOX
     p = from_window(cell_centres(*grid), window, grid)
-    u = coordinates / jnp.maximum(mass, 1e-6)[..., None]
     outside = mass * (jnp.max(jnp.abs(u), axis=-1) > 0.6)
     cell = (window[2] - window[0]) / grid[1]
     tolerance = 0.4 * cell + 0.03 * jnp.min(size)
@@ -174,15 +189,13 @@ def _agreement(fit, p, u, tolerance):
     return 1 / (1 + jnp.sum((p - anchor[None] - scale * u) ** 2, axis=-1) / tolerance**2)
 
 
-def _segments(maps, targets, grid):
-    """Membership on each target's mask grid: its share against the largest of what is left, up-sampled."""
-    n = maps.shape[1]
-    others = (jnp.sum(maps, axis=1, keepdims=True) - maps) * (n > 1)
-    rest = jnp.maximum(1 - maps - others, 0.0)
-    p = maps / jnp.maximum(maps + jnp.maximum(rest, others), 1e-6)
-    side = targets.mask.shape[-1]
-    fine = jax.image.resize(p.T.reshape(n, *grid), (n, side, side), "cubic")
-    return jnp.clip(fine, 0.0, 1.0)
+def _segments(masks, targets):
+    """Membership on each target's mask grid: its own at every pixel against the larger of the rest and the others'."""
+    n, side = masks.shape[-1], targets.mask.shape[-1]
+    total = jnp.sum(masks, axis=-1, keepdims=True)
+    rest = jnp.maximum(1 - total, 0.0)
+    p = masks / jnp.maximum(masks + jnp.maximum(rest, total - masks), 1e-6)
+    return jnp.clip(jax.image.resize(jnp.moveaxis(p, -1, 0), (n, side, side), "linear"), 0.0, 1.0)
 
 
 def _choose(maps, fit, masks, targets, window, grid, settings):

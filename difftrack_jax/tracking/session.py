@@ -28,7 +28,7 @@ from difftrack_jax.tracking.settings import Settings, preset_named
 from difftrack_jax.tracking.settings import check as check_settings
 from difftrack_jax.typing import HostFrame, Prediction
 
-MASK_SIDE = 64  # cells along a side of a segment's mask grid
+MASK_SIDE = 128  # cells along a side of a segment's mask grid
 
 
 class Session(NamedTuple):

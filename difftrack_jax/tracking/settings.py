@@ -40,6 +40,7 @@ class Settings:
     point_side: float = 0.14  # window side of a point over the frame's longer side
     memory: int = 1  # references beside the first and the previous frame [+]
     memory_gap: int = 4  # frames between refreshes of those
+    pixels: bool = True  # matches are aligned by the pixels around them, and masks carried by pixels [+]
     box: Literal["similarity", "quantile"] = "similarity"  # how a box is read out [D]
     scale_rate: float = 0.25  # how much of a frame's measured change of scale a box takes over [+]
     point: Literal["vote", "soft_arg_max"] = "vote"
@@ -81,6 +82,7 @@ PRESETS = {
         beta=4,
         top_k=None,
         memory=0,
+        pixels=False,
         window="frame",
         size=256,
         tune_first=500,

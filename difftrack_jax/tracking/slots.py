@@ -60,6 +60,8 @@ def padded(state: State, windows: int, places: int) -> State:
             jax.tree.map(lambda a: pad(a, {0: windows - w}), memory.keys),
             pad(memory.kernels, {0: windows - w, 3: places - m}),
             pad(memory.coordinates, {0: windows - w, 3: places - m}),
+            pad(memory.image, {0: windows - w}),
+            pad(memory.masks, {0: windows - w, 4: places - m}),
         )
 
     tuning = None if state.tuning is None else jax.tree.map(lambda a: pad(a, {0: windows - w}), state.tuning)

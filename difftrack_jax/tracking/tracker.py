@@ -22,8 +22,8 @@ import jax.numpy as jnp
 from difftrack_jax.backbones import Backbone
 from difftrack_jax.diffusion import interpolation
 from difftrack_jax.ops import windows
-from difftrack_jax.ops.sampling import cell_centres
-from difftrack_jax.tracking import attention_maps, finetune, indicators, poses, processes, readout
+from difftrack_jax.ops.sampling import bilinear, cell_centres
+from difftrack_jax.tracking import attention_maps, finetune, indicators, pixels, poses, processes, readout
 from difftrack_jax.tracking.indicators import SEGMENT, Targets
 from difftrack_jax.tracking.processes import Memory
 from difftrack_jax.tracking.settings import Settings
@@ -75,19 +75,21 @@ def step(
     key = jax.random.fold_in(state.key, state.index)
     follow = functools.partial(_follow, backbone, settings, params, state.frame, frame, key, tune)
     fresh = (state.index % settings.memory_gap) == 0
-    targets, recent, tuning = jax.vmap(follow, (0, 0, 0, 0, None))(
-        state.targets, state.first, state.recent, state.tuning, fresh
+    segments = jnp.any(state.targets.valid & (state.targets.kind == SEGMENT))
+    targets, recent, tuning = jax.vmap(follow, (0, 0, 0, 0, None, None))(
+        state.targets, state.first, state.recent, state.tuning, fresh, segments
     )
     new = State(frame, state.index + 1, targets, state.first, recent, tuning, state.key)
     return new, targets
 
 
-def _follow(backbone, settings, params, previous, frame, key, tune, targets, first, recent, tuning, fresh):
+def _follow(backbone, settings, params, previous, frame, key, tune, targets, first, recent, tuning, fresh, segments):
     """One window: its targets, its memory, its weights."""
     window = _window(settings, frame.shape[:2], targets)
     size = _pixels(settings, frame.shape[:2])
     grid = (size[0] // backbone.stride, size[1] // backbone.stride)
-    z_start, z_end = (backbone.encode(params, windows.crop(f, window, size)[None])[0] for f in (previous, frame))
+    images = [windows.crop(f, window, size) for f in (previous, frame)]
+    z_start, z_end = (backbone.encode(params, image[None])[0] for image in images)
     if tuning is not None:
         tuning = _tune(backbone, settings, params, tuning, z_start, z_end, key, tune)
         params = finetune.merge(params, tuning.delta)
@@ -98,14 +100,31 @@ def _follow(backbone, settings, params, previous, frame, key, tune, targets, fir
         near = jnp.tile(attention_maps.neighbourhood(*grid, settings.radius), (1, memory.kernels.shape[0]))
     reading, self_ = processes.read(backbone, params, settings, z_start, z_end, memory, near, key)
     maps = attention_maps.propagate(self_, reading.share, settings.beta, settings.propagation)
-    perfect = readout.concentration_of(last.kernels[0])
-    found = poses.hold_together(targets, readout.read(maps, reading, perfect, targets, window, grid, settings))
+    evidence = _evidence(settings, maps, reading, memory, images[1], segments)
+    found = readout.read(evidence, targets, window, grid, settings)
+    found = poses.hold_together(targets, found)
     # A frame in which nothing was seen teaches the memory nothing.
     push = fresh & jnp.any(targets.visible)
     recent = jax.tree.map(
         lambda old, new: jnp.where(push, jnp.concatenate([old[1:], new])[: len(old)], old), recent, last
     )
     return found, recent, tuning
+
+
+def _evidence(settings, maps, reading, memory, image, segments):
+    """What was read, brought to the targets: each cell's votes, and the masks if any target is a segment."""
+    grid, position = memory.grid, reading.position
+    if settings.pixels:
+        position = pixels.aligned(position, memory.image, image, grid)
+    between = lambda u, at: bilinear(u.reshape(*grid, -1), at).reshape(u.shape)
+    votes = jax.vmap(between)(memory.coordinates, position)
+    mass = reading.mass[..., None] * readout.marked(memory.kernels)[:, None]
+    by_pixels = lambda: pixels.carry_masks(position, reading.mass, memory.image, memory.masks, image, grid)
+    by_cells = lambda: jax.image.resize(maps.reshape(*grid, -1), (*image.shape[:2], maps.shape[1]), "cubic")
+    # A branch, not a selection: `segments` is one for all windows, and where there are none nobody pays.
+    nothing = lambda: jnp.zeros((*image.shape[:2], maps.shape[1]))
+    masks = jax.lax.cond(segments, by_pixels if settings.pixels else by_cells, nothing)
+    return readout.Evidence(maps, votes, mass, readout.concentration_of(memory.kernels[-1]), masks)
 
 
 def _tune(backbone, settings, params, tuning, z_start, z_end, key, steps):
@@ -127,10 +146,12 @@ def _remember(backbone, settings, params, frame, targets, window) -> Memory:
     """One reference: the keys of the window's content, and each target's kernel and coordinates on its cells."""
     size = _pixels(settings, frame.shape[:2])
     grid = (size[0] // backbone.stride, size[1] // backbone.stride)
-    z = backbone.encode(params, windows.crop(frame, window, size)[None])[0]
-    keys = processes.remember(backbone, params, settings, z)
+    image = windows.crop(frame, window, size)
+    keys = processes.remember(backbone, params, settings, backbone.encode(params, image[None])[0])
     kernels, coordinates = on_grid(targets, window, grid)
-    return jax.tree.map(lambda a: a[None], Memory(keys, kernels.T, jnp.swapaxes(coordinates, 0, 1)))
+    masks = jnp.moveaxis(_segments(targets, window, size), 0, -1)
+    memory = Memory(keys, kernels.T, jnp.swapaxes(coordinates, 0, 1), image, masks)
+    return jax.tree.map(lambda a: a[None], memory)
 
 
 def on_grid(
@@ -141,14 +162,19 @@ def on_grid(
     size = jnp.maximum(targets.size, 1e-3)
     u = (p[None] - targets.anchor[:, None]) / size[:, None]
     offsets = jnp.where(indicators.is_point(targets.kind)[:, None, None], u * size[:, None], u)
-    resample = lambda mask, old: windows.resample(mask[..., None], old, window, grid)[..., 0]
-    segment = jax.vmap(resample)(targets.mask, targets.mask_window).reshape(-1, grid[0] * grid[1])
-    # Soft labels that are fed back blur a little every frame; a steeper slope through one half holds the border.
-    steep = jnp.clip(2 * segment - 0.5, 0.0, 1.0)
-    segment = jnp.where((targets.kind == SEGMENT)[:, None], steep, segment)
+    segment = _segments(targets, window, grid).reshape(-1, grid[0] * grid[1])
     cell = (window[2] - window[0]) / grid[1]
     kernel = indicators.kernels(targets.kind, offsets, cell, segment)
     return kernel * targets.valid[:, None], u
+
+
+def _segments(targets: Targets, window: Float[Array, "4"], size: tuple[int, int]) -> Float[Array, "n h w"]:
+    """The targets' masks over a window."""
+    resample = lambda mask, old: windows.resample(mask[..., None], old, window, size)[..., 0]
+    masks = jax.vmap(resample)(targets.mask, targets.mask_window)
+    # Soft labels that are fed back blur a little every frame; a steeper slope through one half holds the border.
+    steep = jnp.clip(2 * masks - 0.5, 0.0, 1.0)
+    return jnp.where((targets.kind == SEGMENT)[:, None, None], steep, masks)
 
 
 def _pixels(settings: Settings, frame: tuple[int, int]) -> tuple[int, int]:

@@ -25,22 +25,28 @@ def target(kind, anchor, size):
     )
 
 
-def exact_reading(targets, shift, scale):
+def exact_matches(targets, shift, scale):
     """What an exact A_X carries when everything moves by p -> centre + scale (p - centre) + shift about the anchor."""
     p = from_window(cell_centres(*GRID), WINDOW, GRID)
     old = (p - targets.anchor - jnp.asarray([shift])) / scale + targets.anchor  # anchor [1, 2]
     u = (old - targets.anchor) / targets.size
     inside = jnp.max(jnp.abs(u), axis=-1) < 0.5
     bump = jnp.exp(-0.5 * jnp.sum(u**2, axis=-1) / 0.25**2) * inside
-    reading = readout.Reading(bump[:, None], u[None, :, None], jnp.ones((1, 256)))
-    return reading, readout.concentration_of(bump[:, None])
+    return evidence(bump[:, None], u[None, :, None])
+
+
+def evidence(share, votes=None, perfect=None):
+    """Of one reference and one target, in a window of 128 pixels."""
+    votes = jnp.zeros((1, 256, 1, 2)) if votes is None else votes
+    perfect = readout.concentration_of(share) if perfect is None else perfect
+    masks = jnp.repeat(jnp.repeat(share.reshape(16, 16, 1), 8, 0), 8, 1)
+    return readout.Evidence(share, votes, jnp.ones((1, 256, 1)), perfect, masks)
 
 
 @pytest.mark.parametrize(("shift", "scale"), [((0.0, 0.0), 1.0), ((13.0, -7.0), 1.0), ((-9.0, 4.0), 1.08)])
 def test_a_box_is_carried_along_exactly_by_exact_matches(shift, scale):
     before = target(BOX, (64.0, 60.0), (50.0, 36.0))
-    reading, perfect = exact_reading(before, shift, scale)
-    after = readout.read(reading.share, reading, perfect, before, WINDOW, GRID, Settings(scale_rate=1.0))
+    after = readout.read(exact_matches(before, shift, scale), before, WINDOW, GRID, Settings(scale_rate=1.0))
     np.testing.assert_allclose(after.anchor[0], np.asarray(before.anchor[0]) + np.array(shift), atol=0.2)
     # The prior of one cell on the scale holds it back a little.
     np.testing.assert_allclose(after.size[0], np.asarray(before.size[0]) * scale, rtol=0.03)
@@ -52,9 +58,8 @@ def test_a_map_that_is_a_delta_reads_out_its_own_cell(cell):
     row, column = cell
     before = target(POINT, (64.0, 60.0), (6.0, 6.0))
     share = jnp.zeros((16, 16)).at[row, column].set(1.0).reshape(256, 1)
-    reading = readout.Reading(share, jnp.zeros((1, 256, 1, 2)), share.T)
     settings = Settings(point="soft_arg_max")
-    after = readout.read(share, reading, jnp.ones(1), before, WINDOW, GRID, settings)
+    after = readout.read(evidence(share, perfect=jnp.ones(1)), before, WINDOW, GRID, settings)
     np.testing.assert_allclose(after.anchor[0], [8 * (column + 0.5), 8 * (row + 0.5)], atol=1e-3)
 
 
@@ -64,16 +69,14 @@ def test_the_vote_places_a_point_between_cells():
     moved = p - jnp.array([[5.0, 3.0]])
     u = (moved - before.anchor) / before.size
     share = jnp.exp(-0.5 * jnp.sum((u * 6.0) ** 2, axis=-1) / 8.0**2)[:, None]
-    reading = readout.Reading(share, u[None, :, None], jnp.ones((1, 256)))
-    after = readout.read(share, reading, readout.concentration_of(share), before, WINDOW, GRID, Settings())
+    after = readout.read(evidence(share, u[None, :, None]), before, WINDOW, GRID, Settings())
     np.testing.assert_allclose(after.anchor[0], [66.0, 62.0], atol=0.2)
 
 
-def test_a_segment_comes_back_as_the_cells_that_claim_it():
+def test_a_segment_comes_back_as_the_pixels_that_claim_it():
     before = target(SEGMENT, (64.0, 64.0), (32.0, 32.0))
     share = jnp.zeros((16, 16)).at[5:9, 6:12].set(1.0)
-    reading = readout.Reading(share.reshape(256, 1), jnp.zeros((1, 256, 1, 2)), jnp.ones((1, 256)))
-    after = readout.read(reading.share, reading, jnp.ones(1), before, WINDOW, GRID, Settings())
+    after = readout.read(evidence(share.reshape(256, 1), perfect=jnp.ones(1)), before, WINDOW, GRID, Settings())
     x0, y0, x1, y1 = 48.0, 40.0, 96.0, 72.0
     box = jnp.concatenate([after.anchor - after.size / 2, after.anchor + after.size / 2], axis=1)[0]
     np.testing.assert_allclose(box, [x0, y0, x1, y1], atol=3.0)
@@ -85,8 +88,8 @@ def test_a_segment_comes_back_as_the_cells_that_claim_it():
 
 def test_a_target_nobody_claims_is_not_visible_and_stays_where_it_was():
     before = target(BOX, (64.0, 60.0), (50.0, 36.0))
-    nothing = readout.Reading(jnp.zeros((256, 1)), jnp.zeros((1, 256, 1, 2)), jnp.zeros((1, 256)))
-    after = readout.read(nothing.share, nothing, jnp.ones(1), before, WINDOW, GRID, Settings())
+    nothing = evidence(jnp.zeros((256, 1)), perfect=jnp.ones(1))
+    after = readout.read(nothing._replace(mass=jnp.zeros((1, 256, 1))), before, WINDOW, GRID, Settings())
     assert not bool(after.visible[0])
     assert float(after.score[0]) == 0.0
     np.testing.assert_array_equal(after.anchor, before.anchor)
@@ -100,10 +103,7 @@ def test_background_that_stays_does_not_hold_back_a_box_that_moves():
     old = np.where(object_[:, None], p - [[24.0, 0.0]], p)
     u = jnp.asarray((old - 64.0) / 64.0, jnp.float32)
     share = jnp.exp(-0.5 * jnp.sum(u**2, axis=-1) / 0.25**2) * (jnp.max(jnp.abs(u), axis=-1) < 0.5)
-    reading = readout.Reading(share[:, None], u[None, :, None], jnp.ones((1, 256)))
-    after = readout.read(
-        share[:, None], reading, readout.concentration_of(share[:, None]), before, WINDOW, GRID, Settings()
-    )
+    after = readout.read(evidence(share[:, None], u[None, :, None]), before, WINDOW, GRID, Settings())
     np.testing.assert_allclose(after.anchor[0], [88.0, 64.0], atol=3.0)
 
 
@@ -111,5 +111,5 @@ def test_a_reference_that_never_saw_a_target_says_nothing_of_it():
     """Half of every row falls on a reference in which the target is not marked: the share is that of the other half."""
     rows = jnp.full((4, 4), 0.25)
     kernels = jnp.stack([jnp.ones((2, 1)), jnp.zeros((2, 1))])
-    late = readout.carry(rows, kernels, jnp.zeros((2, 2, 1, 2)))
+    late = readout.carry(rows, kernels, (1, 2))
     np.testing.assert_allclose(late.share, 1.0, rtol=1e-6)
