@@ -91,3 +91,51 @@ def test_boxes_and_scores_must_agree_and_boxes_that_are_none_are_dropped(tracker
         run(tracker, [(np.stack([A, B]), np.array([0.9]))])
     bad = np.stack([A, [np.nan] * 4, [5, 5, 5, 9], [500, 500, 600, 600]])
     assert run(tracker, [(bad, np.full(4, 0.9))])[0].id.tolist() == [1]
+
+
+def seen(t, **fields):
+    """Both targets, t blocks of eight pixels further to the right."""
+    boxes = np.stack([A, B]) + np.array([8.0 * t, 0, 8.0 * t, 0])
+    return Detections(boxes, np.full(2, 0.9), **fields)
+
+
+def follow(tracker, detections):
+    objects = MultiObject(tracker)
+    crowd, out = objects.empty(), []
+    for t, found in enumerate(detections):
+        crowd, prediction = objects.step(crowd, shifted(FRAME, 8 * t, 0), found)
+        out.append(prediction)
+    return out
+
+
+def test_masks_begin_segments_which_the_tracker_carries_through_a_gap(tracker):
+    masks = np.zeros((2, 96, 128), bool)
+    for mask, (x0, y0, x1, y1) in zip(masks, np.stack([A, B]).astype(int)):
+        mask[y0:y1, x0:x1] = True
+    at = lambda t: seen(t, masks=np.stack([shifted(mask[..., None], 8 * t, 0)[..., 0] for mask in masks]))
+    out = follow(tracker, [at(0), at(1), Detections(*NONE), at(3)])
+    assert [found.kind for found in out] == [("segment", "segment")] * 4
+    assert [found.id.tolist() for found in out] == [[1, 2]] * 4
+    for t, found in enumerate(out):
+        for mask, wanted in zip(found.segment, at(t).masks):
+            overlap = (mask & wanted).sum() / (mask | wanted).sum()
+            assert overlap == 1.0 if t != 2 else overlap > 0.7
+
+
+def test_joints_begin_poses_which_the_tracker_carries_through_a_gap(tracker):
+    joints = np.array([[[24.0, 20, 0.9], [40, 24, 0.8], [32, 36, 0.9], [30, 30, 0.1]]])
+    joints = np.concatenate([joints, joints + [[[56, 30, 0]]]])
+    at = lambda t: seen(t, keypoints=joints + np.array([8.0 * t, 0, 0]))
+    out = follow(tracker, [at(0), at(1), Detections(*NONE), at(3)])
+    assert [found.kind for found in out] == [("pose", "pose")] * 4
+    assert [found.id.tolist() for found in out] == [[1, 2]] * 4
+    for t, found in enumerate(out):
+        for pose, wanted in zip(found.pose, at(t).keypoints):
+            assert pose[:, 2].tolist() == [1, 1, 1, 0]  # the last joint was never there
+            np.testing.assert_allclose(pose[:3, :2], wanted[:3, :2], atol=4.0)
+
+
+def test_a_target_keeps_the_class_it_was_born_with(tracker):
+    out = follow(tracker, [seen(0, labels=("person", "dog")), seen(1, labels=("cat", "dog"))])
+    assert [found.label for found in out] == [("person", "dog")] * 2
+    assert follow(tracker, [seen(0)])[0].label == ()
