@@ -94,7 +94,7 @@ class _Network:
             import transformers
         except ImportError as error:
             raise UserError(f"detector {name}: needs {error.name}: pip install 'difftrack_jax[detectors]'") from error
-        with _explained(name):
+        with _explained(name), _quiet(transformers.utils.logging):
             self.processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
             load = getattr(transformers, kind).from_pretrained
             self.model, facts = load(folder, local_files_only=True, output_loading_info=True)
@@ -121,6 +121,20 @@ def _folder(name: str) -> pathlib.Path:
     if name.startswith((".", "/", "~")) or huggingface.parse(name) is None:
         raise UserError(f"detector {name}: no such folder; give a folder, or OWNER/REPO on the Hub")
     return huggingface.fetch(name, (".",))
+
+
+@contextlib.contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    """No progress of files that are read, and no advice on other processors."""
+    before, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if shown:
+            logging.enable_progress_bar()
 
 
 @contextlib.contextmanager
