@@ -31,6 +31,8 @@ ROWS = dict(
     entries_all=dict(top_k=0),
     memory_0=dict(memory=0),
     memory_3=dict(memory=3),
+    # Cells alone: no alignment by pixels, masks carried by whole cells.
+    pixels_off=dict(pixels=False),
     # Online tuning: of which parameters, and how many steps.
     tuned_all=dict(tune_first=20, tune_steps=1, trainable="all"),
     tuned_attention=dict(tune_first=20, tune_steps=1, trainable="attention"),

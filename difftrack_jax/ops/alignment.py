@@ -22,8 +22,9 @@ def align(
     start: Float[Array, "q 2"],
     side: int = 12,
     iterations: int = 3,
-) -> Float[Array, "q 2"]:
-    """Where in `image` the patches of `template` around `centres` (x, y) are, in pixels, begun at `start`.
+) -> tuple[Float[Array, "q 2"], Float[Array, "q"]]:
+    """Where in `image` the patches of `template` around `centres` (x, y) are, in pixels, begun at `start`; and how
+    unlike they are there: the mean square of the difference.
 
     Answers that leave the neighbourhood of the start (half a patch) or fit no better than it give the start.
     """
@@ -39,9 +40,9 @@ def align(
         return at - jnp.einsum("qij,qj->qi", inverse, pull), None
 
     found, _ = jax.lax.scan(again, start, None, length=iterations)
-    cost = lambda at: jnp.sum(error(at) ** 2, axis=(1, 2))
-    good = (cost(found) < cost(start)) & (jnp.max(jnp.abs(found - start), axis=-1) < side / 2)
-    return jnp.where(good[:, None], found, start)
+    before, after = (jnp.mean(error(at) ** 2, axis=(1, 2)) for at in (start, found))
+    good = (after < before) & (jnp.max(jnp.abs(found - start), axis=-1) < side / 2)
+    return jnp.where(good[:, None], found, start), jnp.where(good, after, before)
 
 
 def _template(image, centres, side):

@@ -25,16 +25,20 @@ from difftrack_jax.typing import Array, Float
 _REACH = 0.8  # s, in cells
 _COLOUR = 0.15  # c, for colours in [-1, 1]
 _NEW = 0.02  # w_0
+_LIKE = 0.15  # grey values differ by so much where two patches are alike
 
 
 def aligned(
     position: Float[Array, "r q 2"], images: Float[Array, "r h w 3"], now: Float[Array, "h w 3"], grid: tuple[int, int]
-) -> Float[Array, "r q 2"]:
-    """Where each of the q cells of a window came from in r references, y -> y*; all in cells."""
+) -> tuple[Float[Array, "r q 2"], Float[Array, "r q"]]:
+    """Where each of the q cells of a window came from in r references, y -> y*, in cells; and how alike both look, in
+    [0, 1].
+    """
     scale = now.shape[0] // grid[0]
     centres, grey = cell_centres(*grid) * scale, now.mean(-1)
     one = lambda at, image: align(image.mean(-1), grey, centres, at * scale)
-    return jax.vmap(one)(position, images) / scale
+    found, unlike = jax.vmap(one)(position, images)
+    return found / scale, jnp.exp(-0.5 * unlike / _LIKE**2)
 
 
 def carry_masks(

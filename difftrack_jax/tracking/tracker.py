@@ -113,12 +113,13 @@ def _follow(backbone, settings, params, previous, frame, key, tune, targets, fir
 
 def _evidence(settings, maps, reading, memory, image, segments):
     """What was read, brought to the targets: each cell's votes, and the masks if any target is a segment."""
-    grid, position = memory.grid, reading.position
+    grid, position, trust = memory.grid, reading.position, reading.mass
     if settings.pixels:
-        position = pixels.aligned(position, memory.image, image, grid)
+        position, alike = pixels.aligned(position, memory.image, image, grid)
+        trust = trust * alike
     between = lambda u, at: bilinear(u.reshape(*grid, -1), at).reshape(u.shape)
     votes = jax.vmap(between)(memory.coordinates, position)
-    mass = reading.mass[..., None] * readout.marked(memory.kernels)[:, None]
+    mass = trust[..., None] * readout.marked(memory.kernels)[:, None]
     by_pixels = lambda: pixels.carry_masks(position, reading.mass, memory.image, memory.masks, image, grid)
     by_cells = lambda: jax.image.resize(maps.reshape(*grid, -1), (*image.shape[:2], maps.shape[1]), "cubic")
     # A branch, not a selection: `segments` is one for all windows, and where there are none nobody pays.

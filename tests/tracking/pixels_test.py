@@ -24,9 +24,9 @@ def carried(moved, mass=1.0):
     image, mask = scene(28.0)
     now, _ = scene(28.0 + moved)
     position = CENTRES - jnp.array([[moved / 8, 0.0]])
-    return pixels.carry_masks(
-        position[None], jnp.full((1, 64), mass), image[None], mask[None, ..., None], now, GRID
-    )[..., 0]
+    return pixels.carry_masks(position[None], jnp.full((1, 64), mass), image[None], mask[None, ..., None], now, GRID)[
+        ..., 0
+    ]
 
 
 def iou(mask, truth):
@@ -65,7 +65,8 @@ def test_alignment_brings_coarse_matches_onto_the_pixels():
 
     truth = CENTRES - jnp.array([[3.0 / 8, 0.0]])
     coarse = truth + 0.25 * jax.random.uniform(jax.random.key(0), truth.shape, minval=-1.0)
-    found = pixels.aligned(coarse[None], frame(0.0)[None], frame(3.0), GRID)[0]
+    (found,), (alike,) = pixels.aligned(coarse[None], frame(0.0)[None], frame(3.0), GRID)
     inner = np.abs(np.asarray(CENTRES) - 4).max(-1) < 3
     error = lambda at: np.median(np.linalg.norm(np.asarray(at - truth), axis=-1)[inner])
     assert error(found) < 0.1 * error(coarse)
+    assert float(jnp.median(alike)) > 0.99
