@@ -150,12 +150,12 @@ def test_the_bundled_network_keeps_who_is_who_in_a_synthetic_clip(tmp_path):
     found = make_rows(t[keep], box=clip.boxes.reshape(-1, 4)[keep], score=np.full(int(keep.sum()), 0.9))
     mot.write_results(tmp_path / "det.txt", found)
     config = recipe("synthetic:5:10", detections=str(tmp_path / "det.txt"))
-    config.tracker.size = 64
+    config.tracker.size = 128
     track.run(config, tmp_path / "out")
     tracks = json.loads((tmp_path / "out" / "tracks.json").read_text())
     owner, overlap = overlaps(tracks["frames"], clip.boxes)
     assert sorted(owner.values()) == [0, 1, 2, 3]
-    assert overlap.mean() > 0.8
+    assert overlap.mean() > 0.9
 
 
 def test_a_run_goes_on_from_its_state_as_if_never_stopped(tmp_path):
