@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 
 from difftrack_jax.data.formats import posetrack, tapvid
+from difftrack_jax.data.frames import ArrayFrames
+from difftrack_jax.data.records import make_clip, make_rows
+from difftrack_jax.detectors import loading
+from difftrack_jax.detectors.base import Detections
 from difftrack_jax.errors import UserError
-from difftrack_jax.runners import benchmark
+from difftrack_jax.runners import benchmark, births
 
 from ..data.builders.layouts import LAYOUTS, T, make
 from .walker import Walker
@@ -47,6 +51,9 @@ RECIPES = {
     "mot17 half": {"split": "val_half", "births": "detections"},
     "got10k test": {"split": "test"},
 }  # fmt: skip
+
+
+FRAMES = ArrayFrames(np.zeros((2, 8, 8, 3), np.uint8))
 
 
 @pytest.fixture
@@ -152,6 +159,31 @@ def test_mot_begins_with_the_public_detections_or_with_yours(tmp_path, walkers):
     run(recipe("mot17", tmp_path, sequences="*-SDP", detections=str(mine)), tmp_path / "b")
     rows = np.loadtxt(tmp_path / "b/predictions/MOT17-09-SDP.txt", delimiter=",")
     assert rows[:, :3].tolist() == [[2, 1, 5], [3, 1, 6]]
+
+
+def test_mot_begins_with_what_a_coco_file_or_a_detector_finds(tmp_path, walkers, monkeypatch):
+    """In the second frame, as in the test before."""
+    (tmp_path / "mine").mkdir()
+    found = [{"image_id": 1, "category_id": 1, "bbox": [4, 4, 2, 2], "score": score} for score in (0.5, 0.2)]
+    (tmp_path / "mine" / "MOT17-09-SDP.json").write_text(json.dumps(found))
+    fields = {"sequences": "*-SDP", "min_score": 0.3}
+    run(recipe("mot17", tmp_path, detections=str(tmp_path / "mine"), **fields), tmp_path / "a")
+    seen = []
+
+    def detect(frame):
+        seen.append(frame.shape)
+        score = 0.9 if len(seen) > 1 else 0.4  # not sure enough to begin with
+        return Detections(np.array([[4.0, 4, 6, 6]]), np.array([score]))
+
+    monkeypatch.setitem(loading.BOXES, "mine", lambda path: detect)
+    run(recipe("mot17", tmp_path, detector="mine:x", **fields), tmp_path / "b")
+    for folder in "ab":
+        rows = np.loadtxt(tmp_path / folder / "predictions/MOT17-09-SDP.txt", delimiter=",")
+        assert rows[:, :3].tolist() == [[2, 1, 5], [3, 1, 6]]
+    with pytest.raises(UserError, match="detector: give this or detections, not both"):
+        run(recipe("mot17", tmp_path, detector="mine:x", detections="x"), tmp_path / "c")
+    with pytest.raises(UserError, match="its detections are no segments"):
+        births.detections(make_clip("its", FRAMES, detections=make_rows([0], box=[[1, 1, 3, 3]])), "segment")
 
 
 def test_points_go_both_ways_or_forwards_only(tmp_path, walkers):
