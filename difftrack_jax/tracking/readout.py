@@ -5,7 +5,8 @@ The paper reads arg max, {A* > 0} and the extent of that set (eq. 12); a softmax
     point      soft arg max around the peak; or the vote of the cells around it (below)
     segment    cells whose share of the target beats all that is left, after up-sampling
     box        extent that holds all but a little of the mass; or the similarity that carries the old box along (below)
-    score      how much of the cells that claim to be the target comes from it, against what a perfect match would give
+    score      how much of the cells that claim to be the target comes from it, against what a perfect match would give;
+               of points, times how far what is there is what earlier frames had there
 
 Votes and similarity use that A_X carries positions as well as it carries membership: cell i at p_i says "I was at u_i",
 a place in the target's own frame (its anchor at 0, its size 1), so p_i = anchor + scale * size * u_i, solved over all
@@ -21,7 +22,7 @@ from difftrack_jax.ops.masks import largest_component, quantile_box
 from difftrack_jax.ops.sampling import cell_centres, soft_arg_max
 from difftrack_jax.ops.windows import from_window
 from difftrack_jax.ops.windows import resample as resample_window
-from difftrack_jax.tracking.indicators import BOX, SEGMENT, Targets, boxes, is_point
+from difftrack_jax.tracking.indicators import BOX, POINT, SEGMENT, Targets, boxes, is_point
 from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Float
 
@@ -54,13 +55,14 @@ class Evidence(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A similarity: where the anchor went, how the size changed, and how well each cell goes along with it, in [0,
-    1].
+    """A similarity: where the anchor went and how the size changed; how well each cell goes along with it, and how far
+    what is at the anchor now is what earlier frames had there, both in [0, 1].
     """
 
     anchor: Float[Array, "*n 2"]
     scale: Float[Array, "*n"]
     agreement: Float[Array, "*n q"]
+    same: Float[Array, "*n"]
 
 
 def carry(rows: Float[Array, "q m"], kernels: Float[Array, "r c n"], grid: tuple[int, int]) -> Reading:
@@ -87,13 +89,16 @@ def read(
     """Targets of the new frame."""
     maps = evidence.maps
     score = jnp.clip(_concentration(maps) / jnp.maximum(evidence.perfect, 1e-6), 0.0, 1.0)
-    visible = (score > settings.visible_above) & targets.valid
+    claimed = (score > settings.visible_above) & targets.valid
     fit = jax.vmap(_follow, (1, 2, 2, 0, 0, 0, None, None))(
         maps, evidence.votes, evidence.mass, targets.kind, targets.anchor, targets.size, window, grid
     )
     masks = _segments(evidence.masks, targets)
     anchor, size = _choose(maps, fit, masks, targets, window, grid, settings)
-    found = visible[:, None]
+    # A point that seems hidden is followed all the same: nothing better is known of it. Joints have each other.
+    lone, found = targets.kind == POINT, claimed[:, None]
+    score = jnp.where(lone, score * fit.same, score)
+    visible = claimed & (~lone | (fit.same > settings.point_visible_above))
     new = targets._replace(
         anchor=jnp.where(found, anchor, targets.anchor), size=jnp.where(found, size, targets.size), visible=visible
     )
@@ -154,7 +159,27 @@ def _follow(share, u, mass, kind, anchor, size, window, grid):
     belongs = jnp.minimum(2 * with_target / jnp.maximum(with_target + still, 1e-6), 1.0) * jnp.sqrt(with_target)
     agreement = jnp.sum(mass * belongs, axis=0) / jnp.maximum(jnp.sum(mass, axis=0), 1e-6)
     enough = jnp.sum(claim) > 1e-6
-    return Fit(jnp.where(enough, new, anchor), jnp.where(enough, scale, 1.0), agreement)
+    same = _same(new, p, cell, mass[:-1], with_target[:-1], 1 - jnp.sum(mass, axis=0))
+    return Fit(jnp.where(enough, new, anchor), jnp.where(enough, scale, 1.0), agreement, same)
+
+
+def _same(
+    anchor: Float[Array, "2"],
+    p: Float[Array, "q 2"],
+    cell: Float[Array, ""],
+    mass: Float[Array, "r q"],
+    agreement: Float[Array, "r q"],
+    rest: Float[Array, "q"],
+) -> Float[Array, ""]:
+    """Share of the attention around the anchor that goes where the target was, in all references but the last.
+
+    An occluder is found again in the last frame, where it hid the target already; in earlier ones it was elsewhere, or
+    nowhere (rest: attention on nothing, or on what looks different). One where no earlier frame knows the target.
+    """
+    here = jnp.exp(-0.5 * jnp.sum((p - anchor[None]) ** 2, axis=-1) / cell**2)
+    goes = jnp.sum(here[None] * mass * agreement)
+    total = jnp.sum(here[None] * mass) + jnp.sum(here * rest)
+    return jnp.where(jnp.any(mass > 0), goes / jnp.maximum(total, 1e-6), 1.0)
 
 
 def _similarity(
@@ -200,7 +225,7 @@ def _segments(masks, targets):
 
 def _choose(maps, fit, masks, targets, window, grid, settings):
     """Anchor and size by the target's kind and the settings."""
-    new, scale, _ = fit
+    new, scale, *_ = fit
     # One frame tells little of scale and its errors add up: sizes follow with inertia.
     size = targets.size * (jnp.clip(scale, 0.9, 1.1) ** settings.scale_rate)[:, None]
     shaped = maps.T.reshape(-1, *grid)

@@ -113,3 +113,19 @@ def test_a_reference_that_never_saw_a_target_says_nothing_of_it():
     kernels = jnp.stack([jnp.ones((2, 1)), jnp.zeros((2, 1))])
     late = readout.carry(rows, kernels, (1, 2))
     np.testing.assert_allclose(late.share, 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("elsewhere", "visible"), [(0.0, True), (60.0, False)])
+def test_a_point_is_hidden_where_earlier_frames_have_its_surroundings_elsewhere(elsewhere, visible):
+    """The last frame always matches, even an occluder; the first tells. A hidden point is followed all the same."""
+    before = target(POINT, (64.0, 60.0), (6.0, 6.0))
+    p = from_window(cell_centres(*GRID), WINDOW, GRID)
+    u = (p - before.anchor - jnp.array([[4.0, 0.0]])) / before.size
+    share = jnp.exp(-0.5 * jnp.sum((u * 6.0) ** 2, axis=-1) / 8.0**2)[:, None]
+    first = u + jnp.array([[elsewhere, 0.0]]) / 6.0
+    mass = jnp.tile(jnp.array([0.3, 0.7]).reshape(2, 1, 1), (1, 256, 1))
+    seen = evidence(share, jnp.stack([first, u])[:, :, None])._replace(mass=mass)
+    after = readout.read(seen, before, WINDOW, GRID, Settings())
+    assert bool(after.visible[0]) is visible
+    assert (float(after.score[0]) > 0.4) is visible
+    np.testing.assert_allclose(after.anchor[0], [68.0, 60.0], atol=0.5)
