@@ -1,8 +1,9 @@
 """How the cost of a tracked frame grows: with targets, frames, resolution and devices.
 
-    python benchmarks/cost_curves.py [--only=targets,frames,resolutions,devices] [--quick] [--out=NAME]
+    python benchmarks/cost_curves.py [--only=targets,together,frames,resolutions,devices] [--quick] [--out=NAME]
 
-Seconds of CPU a frame (all threads) of the preset `fast` at 320 x 240. Frames: a flat line says that nothing
+Seconds of CPU a frame (all threads) of the preset `fast` at 320 x 240. Targets: each in a window of its own; together:
+all in one window over the frame (`--config.tracker.window=frame`), so one network pass for all. Frames: a flat line says that nothing
 grows with the video (windows of 128 pixels, to be done sooner). Devices: a fleet of as many videos as host devices;
 `relative` is its cost against that of the same videos one after the other on one device, measured in turns with it.
 This part runs in processes of its own, because a process has one number of devices. --quick takes few, small settings.
@@ -18,11 +19,17 @@ import numpy as np
 import report
 from absl import app, flags
 
-ONLY = flags.DEFINE_list("only", ["targets", "frames", "resolutions", "devices"], "curves")
+ONLY = flags.DEFINE_list("only", ["targets", "together", "frames", "resolutions", "devices"], "curves")
 MODEL = flags.DEFINE_string("model", "mini", "network")
 QUICK = flags.DEFINE_bool("quick", False, "few, small settings")
 FLEET = flags.DEFINE_integer("fleet", 0, "used by itself: measure a fleet of so many videos, and print JSON")
-LABELS = {"targets": "targets", "frames": "frames", "resolutions": "window, pixels", "devices": "devices and videos"}
+LABELS = {
+    "targets": "targets",
+    "together": "targets in one window",
+    "frames": "frames",
+    "resolutions": "window, pixels",
+    "devices": "devices and videos",
+}
 OUT = flags.DEFINE_string("out", "benchmarks/results/cost_curves", "OUT.json, OUT.md, OUT.png")
 
 
@@ -33,7 +40,7 @@ def main(_):
     if FLEET.value:
         print("FLEET", json.dumps(fleet(FLEET.value)))
         return
-    curves = dict(targets=targets, frames=frames, resolutions=resolutions, devices=devices)
+    curves = dict(targets=targets, together=together, frames=frames, resolutions=resolutions, devices=devices)
     rows, head = [], ("curve", "at", "cpu s a frame", "relative")
     for name in ONLY.value:
         rows += [{"curve": name, "at": at, **found} for at, found in curves[name](QUICK.value)]
@@ -67,13 +74,17 @@ def relative(found):
     return [(at, {"cpu s a frame": cost, "relative": cost / found[0][1]}) for at, cost in found]
 
 
-def targets(quick):
+def targets(quick, **changes):
     from difftrack_jax import Point, load_tracker
 
-    tracker, video = load_tracker(MODEL.value), clip(4)
+    tracker, video = load_tracker(MODEL.value, **changes), clip(4)
     places = [Point(20 + 37 * n % 280, 20 + 53 * n % 200) for n in range(64)]
     counts = (1, 2, 4) if quick else (1, 4, 16, 64)
     return relative([(n, middle(seconds(tracker, video, places[:n]))) for n in counts])
+
+
+def together(quick):
+    return targets(quick, window="frame")
 
 
 def frames(quick):
