@@ -3,10 +3,11 @@
     python benchmarks/cost_curves.py [--only=targets,together,frames,resolutions,devices] [--quick] [--out=NAME]
 
 Seconds of CPU a frame (all threads) of the preset `fast` at 320 x 240. Targets: each in a window of its own; together:
-all in one window over the frame (`--config.tracker.window=frame`), so one network pass for all. Frames: a flat line says that nothing
-grows with the video (windows of 128 pixels, to be done sooner). Devices: a fleet of as many videos as host devices;
-`relative` is its cost against that of the same videos one after the other on one device, measured in turns with it.
-This part runs in processes of its own, because a process has one number of devices. --quick takes few, small settings.
+all in one window over the frame (`--config.tracker.window=frame`), one network pass for all. Frames: a flat line says
+that nothing grows with the video (windows of 128 pixels, to be done sooner). Devices: a fleet of as many videos as host
+devices; `relative` is its cost against that of the same videos one after the other on one device, measured in turns
+with it. This part runs in processes of its own, because a process has one number of devices. --quick takes few, small
+settings.
 """
 
 import json
