@@ -2,8 +2,10 @@
 
     python benchmarks/procedural_clips.py [--clips=12] [--frames=24] [--changes='{"size": 160}'] [--out=procedural.json]
 
-Every clip (data/procedural_clips.py) follows one object as a box, as a segment, and by four points on it. Scores and
-peers are those of scoring.py; a box is scored over the frames in which its object can be seen.
+Every clip (data/procedural_clips.py) follows one object as a box, as a segment, by four points on it, and by the same
+points as the joints of one pose (phrases: procedural_phrases.py). Scores and peers are those of scoring.py; a box is
+scored over the frames in which its object can be seen. Of points also: the shares of visible ones called visible, and of
+hidden ones called hidden.
 """
 
 import json
@@ -18,7 +20,7 @@ from tqdm import tqdm
 
 from difftrack_jax.data import procedural_clips
 from difftrack_jax.runners import compilation
-from difftrack_jax.tracking.indicators import Box, Point, Segment
+from difftrack_jax.tracking.indicators import Box, Point, Pose, Segment
 from difftrack_jax.tracking.session import load_tracker
 
 CLIPS = flags.DEFINE_integer("clips", 12, "clips")
@@ -26,7 +28,7 @@ FRAMES = flags.DEFINE_integer("frames", 24, "frames a clip")
 MODEL = flags.DEFINE_string("model", "mini", "bundled name or weight file")
 PRESET = flags.DEFINE_string("preset", "fast", "tracker preset")
 CHANGES = flags.DEFINE_string("changes", "{}", "JSON of settings to change in the preset")
-ONLY = flags.DEFINE_list("only", ["boxes", "masks", "points"], "parts to run")
+ONLY = flags.DEFINE_list("only", ["boxes", "masks", "points", "poses"], "parts to run")
 OUT = flags.DEFINE_string("out", None, "JSON file for the results")
 
 def boxes(clip, tracker):
@@ -57,16 +59,34 @@ def masks(clip, tracker):
 
 def points(clip, tracker):
     out, seconds = ours(tracker, clip.frames, [Point(*map(float, p)) for p in clip.points[0]])
-    truth = range(len(out)), clip.points, clip.point_visible, procedural_clips.SIZE
+    said, true = np.stack([p.visible for p in out[1:]]), np.asarray(clip.point_visible)[1:]
+    share = lambda right: float(right.mean()) if right.size else float("nan")
+    sight = {"called visible": share(said[true]), "called hidden": share(~said[~true])}
+    return {**_paths(clip, [p.point for p in out], seconds), **sight}
+
+
+def poses(clip, tracker):
+    joints = np.concatenate([clip.points[0], np.ones((len(clip.points[0]), 1))], axis=1)
+    out, seconds = ours(tracker, clip.frames, [Pose(joints.astype(np.float32))])
+    return _paths(clip, [p.pose[0][:, :2] for p in out], seconds)
+
+
+def _paths(clip, found, seconds):
+    truth = range(len(found)), clip.points, clip.point_visible, procedural_clips.SIZE
     return {
-        "static": d_avg([clip.points[0]] * len(out), *truth),
+        "static": d_avg([clip.points[0]] * len(found), *truth),
         "Lucas-Kanade": d_avg(flow_points(clip.frames, clip.points[0]), *truth),
-        "ours": d_avg([p.point for p in out], *truth),
+        "ours": d_avg(found, *truth),
         "seconds": seconds,
     }
 
 
-PARTS = {"boxes": ("success AUC", boxes), "masks": ("mean J", masks), "points": ("d_avg", points)}
+PARTS = {
+    "boxes": ("success AUC", boxes),
+    "masks": ("mean J", masks),
+    "points": ("d_avg", points),
+    "poses": ("d_avg", poses),
+}
 
 
 def main(_):

@@ -90,7 +90,7 @@ def _grey(frame):
 def table(part: str, metric: str, rows: dict) -> str:
     """Markdown: one line a clip, then the mean."""
     names = list(next(iter(rows.values())))
-    mean = {name: float(np.mean([row[name] for row in rows.values()])) for name in names}
+    mean = {name: float(np.nanmean([row[name] for row in rows.values()])) for name in names}
     lines = [f"| {part}, {metric} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for clip, row in {**rows, "**mean**": mean}.items():
         lines.append(f"| {clip} | {' | '.join(f'{row[name]:.3f}' for name in names)} |")
