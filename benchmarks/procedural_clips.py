@@ -4,8 +4,8 @@
 
 Every clip (data/procedural_clips.py) follows one object as a box, as a segment, by four points on it, and by the same
 points as the joints of one pose (phrases: procedural_phrases.py). Scores and peers are those of scoring.py; a box is
-scored over the frames in which its object can be seen. Of points also: the shares of visible ones called visible, and of
-hidden ones called hidden.
+scored over the frames in which its object can be seen. Of points also: the shares of visible ones called visible, and
+of hidden ones called hidden.
 """
 
 import json
