@@ -126,13 +126,13 @@ def test_label_propagation_is_a_fixed_point_on_a_still_video():
         dict(process="reconstruction", order="sequential", steps=3, interval=(0.3, 1.0)),
         dict(process="label_propagation"),
         dict(order="sequential", steps=3, interval=(0.3, 1.0), beta=2),
-        dict(window="frame", radius=3.0),
+        dict(window="frame", radius=3.0, pixels=True),
         dict(tune_first=1, tune_steps=1, trainable="attention"),
     ],
     ids=["reconstruction", "reconstruction-chain", "labels", "chain", "frame", "tuned"],
 )
 def test_every_process_runs_behind_the_same_interface(tiny, changes):
-    settings = dataclasses.replace(SMALL, **changes)
+    settings = dataclasses.replace(SMALL, **dict(pixels=False) | changes)
     out = follow(Tracker(tiny, settings), walk(3), [Box(40, 30, 72, 54), Point(60, 40)])
     assert len(out) == 3
     assert np.isfinite(np.stack([p.box for p in out])).all()
