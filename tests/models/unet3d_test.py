@@ -250,10 +250,8 @@ def test_recomputing_activations_changes_neither_output_nor_gradient(weights, cl
     [
         Injection(where=("encoder",)),
         Injection(where=("encoder", "decoder")),
-        Injection(read="self"),
-        Injection(join="tokens"),
-        Injection(scope="clip"),
-        Injection(roi_size=2),
+        Injection(read="self", scope="clip"),
+        Injection(join="tokens", roi_size=2),
         Injection(kind="roi"),
         Injection(kind="query"),
     ],
