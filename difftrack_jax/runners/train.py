@@ -17,8 +17,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 import optax
 from absl import logging
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from difftrack_jax.checkpoints import bundled, store
 from difftrack_jax.data import synthetic, textures
@@ -75,12 +77,12 @@ def dry_run(config: ml_collections.ConfigDict) -> dict[str, int | float]:
 def _train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     objective = OBJECTIVES[config.objective](config)
     optimizer = objective.optimizer or make_optimizer(config)
-    state = make_state(objective, optimizer, config)
-    logging.info("%s: %.2f M parameters on %s", config.model, _count(state.params) / 1e6, dict(_mesh().shape))
+    abstract = abstract_state(objective, optimizer, config)
+    logging.info("%s: %.2f M parameters on %s", config.model, _count(abstract.params) / 1e6, dict(_mesh().shape))
     first = multihost.is_first()
     writer, path = Writer(workdir if first else None), workdir / "weights.safetensors"
     with store.manager(workdir / "checkpoints") as checkpoints:
-        state = store.restore_latest(checkpoints, state) or state
+        state = store.restore_latest(checkpoints, abstract) or make_state(objective, optimizer, config)
         if int(state.step) >= config.steps and path.is_file():
             print(f"{workdir}: done already, at step {int(state.step)}; nothing was computed")
             return {}
@@ -166,13 +168,23 @@ def make_state(
     objective: Objective, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict
 ) -> TrainState:
     """The state before the first step, every array made where it belongs."""
-    places = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(objective, optimizer, config))
-    key = jax.random.key(config.seed)
-    params = objective.prepare(jax.jit(objective.init, out_shardings=places.params)(key))
-    params = sharding.place(params, places.params)
+    abstract = abstract_state(objective, optimizer, config)
+    places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    params = _first_params(objective, abstract.params, jax.random.key(config.seed))
     average = jax.tree.map(jnp.copy, params) if config.average else None
     step = sharding.place(jnp.zeros((), jnp.int32), places.step)
     return TrainState(step, params, average, jax.jit(optimizer.init, out_shardings=places.optimizer)(params))
+
+
+def _first_params(objective: Objective, shapes: Params, key: Key[Array, ""]) -> Params:
+    """What the objective starts from, and fresh values where it has none: drawing them takes a minute to compile."""
+    wanted, start = (flatten_dict(tree, sep="/") for tree in (shapes, objective.start(shapes)))
+    places = {name: leaf.sharding for name, leaf in wanted.items()}
+    fresh = {}
+    if start.keys() != wanted.keys():
+        fresh = jax.jit(lambda key: flatten_dict(objective.init(key), sep="/"), out_shardings=places)(key)
+    given = {name: np.asarray(value, wanted[name].dtype) for name, value in start.items()}
+    return unflatten_dict(sharding.place({**fresh, **given}, places), sep="/")
 
 
 def abstract_state(
@@ -199,7 +211,7 @@ def make_update(objective: Objective, optimizer: optax.GradientTransformation, c
             # Early averages forget faster, so that the random start is gone by the time anyone looks.
             decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
             average = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), average, params)
-        metrics = {**metrics, "gradient_norm": optax.global_norm(grads)}
+        metrics = {**metrics, "gradient_norm": optax.tree.norm(grads)}
         return sharding.keep(TrainState(state.step + 1, params, average, optimizer_state)), metrics
 
     return jax.jit(update, donate_argnums=0)
@@ -228,11 +240,9 @@ def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
         key, bank, batch=batch, size=config.size, grid=config.size // config.stride, queries=config.queries
     )
 
-    start = bundled.load_for(config.model, config.start_from) if config.start_from else None
-
     def init(key):
         image = jnp.zeros((1, config.size, config.size, 3))
-        return net.init(key, image, jnp.zeros(1))["params"] if start is None else start
+        return net.init(key, image, jnp.zeros(1))["params"]
 
     def loss(params, key):
         k_data, k_noise = jax.random.split(key)
@@ -241,7 +251,8 @@ def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
 
     held_out = draw(jax.random.key(config.seed + 1_000_003), config.eval_clips)
     score = jax.jit(lambda params, pairs: tracker_objective.score(net, params, sharding.share(pairs), config.capture))
-    return Objective(init, loss, lambda params: score(params, held_out))
+    start = lambda _: bundled.load_for(config.model, config.start_from) if config.start_from else {}
+    return Objective(init, loss, lambda params: score(params, held_out), start=start)
 
 
 OBJECTIVES = {

@@ -72,7 +72,7 @@ def objective_from(config: ml_collections.ConfigDict) -> Objective:
         optimizer=make_optimizer(config),
         batches=batches if batches is None or config.accumulate == 1 else _accumulated(batches, config.accumulate),
         micro_batches=config.accumulate,
-        prepare=functools.partial(_fill, config.init_from),
+        start=functools.partial(_earlier, config.init_from),
         notes=notes,
     )
 
@@ -171,22 +171,22 @@ def _resting(stage: str, params: Params) -> Params:
     return unflatten_dict({name: stop(name, value) for name, value in flat.items()}, sep="/")
 
 
-def _fill(source: str, params: Params) -> Params:
-    """The parameters of an earlier stage, or of a converted U-Net, in their places; those it has not stay fresh."""
+def _earlier(source: str, shapes: Params) -> Params:
+    """What this network has of the parameters of an earlier stage, or of a converted U-Net."""
     if not source:
-        return params
-    flat, old = flatten_dict(params, sep="/"), flatten_dict(_earlier(source), sep="/")
-    kept = {name: value for name, value in old.items() if name in flat}
+        return {}
+    wanted, old = flatten_dict(shapes, sep="/"), flatten_dict(_stored(source), sep="/")
+    kept = {name: value for name, value in old.items() if name in wanted}
     if not kept:
         raise UserError(f"init_from {source}: holds no parameter of this network")
     for name, value in kept.items():
-        if flat[name].shape != value.shape:
-            raise UserError(f"init_from {source}: {name} is of shape {value.shape}, not {flat[name].shape}")
-    logging.info("init_from: %d of %d parameters, %d start fresh", len(kept), len(old), len(flat) - len(kept))
-    return unflatten_dict({**flat, **kept}, sep="/")
+        if wanted[name].shape != value.shape:
+            raise UserError(f"init_from {source}: {name} is of shape {value.shape}, not {wanted[name].shape}")
+    logging.info("init_from: %d of %d parameters, %d start fresh", len(kept), len(old), len(wanted) - len(kept))
+    return unflatten_dict(kept, sep="/")
 
 
-def _earlier(source: str) -> Params:
+def _stored(source: str) -> Params:
     path = bundled.bundled("mini_generator") if source == "mini" else pathlib.Path(source)
     if path.is_dir() and not (path / "weights.safetensors").is_file():
         return {"unet": published.open_model(path).networks["unet"].params()}

@@ -21,11 +21,8 @@ def objective_from(config: ml_collections.ConfigDict) -> Objective:
     bank = textures.training_bank(config.seed) if config.photographs else textures.procedural_bank(config.seed)
     draw = functools.partial(referring_phrases.batch, bank=bank, size=config.size, phrases_each=config.phrases)
     weights = grounding.Weights(**config.weights)
-    start = bundled.load_for(config.model, config.start_from) if config.start_from else None
 
     def init(key):
-        if start is not None:
-            return start
         frames, extent = jnp.zeros((1, config.size, config.size, 3)), jnp.ones((1, 2))
         numbers = jnp.zeros((1, 1, phrases.LENGTH), jnp.int32)
         both = lambda net, frames, extent, numbers: net.find(net(frames, extent), numbers)
@@ -41,4 +38,5 @@ def objective_from(config: ml_collections.ConfigDict) -> Objective:
 
     score = jax.jit(lambda params, batch: grounding.score(net, params, sharding.share(batch)))
     notes = {"words": " ".join(phrases.WORDS[1:]), "size": str(config.size)}
-    return Objective(init, loss, lambda params: score(params, held_out()), notes=notes)
+    start = lambda _: bundled.load_for(config.model, config.start_from) if config.start_from else {}
+    return Objective(init, loss, lambda params: score(params, held_out()), start=start, notes=notes)

@@ -10,9 +10,12 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax.traverse_util import flatten_dict
+from ml_collections import ConfigDict
 from PIL import Image
 
 import difftrack_jax
@@ -20,17 +23,33 @@ from difftrack_jax.checkpoints import bundled
 from difftrack_jax.errors import UserError
 from difftrack_jax.generation import objectives
 from difftrack_jax.runners import train, train_tracklets
+from difftrack_jax.runners.objective import Objective
 
 ROOT = pathlib.Path(difftrack_jax.__file__).resolve().parent.parent
 
 
-def recipe(name, **changes):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "configs" / "train" / f"{name}.py")
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = module.get_config("tiny")
+    return module
+
+
+def recipe(name, **changes):
+    config = load(ROOT / "configs" / "train" / f"{name}.py").get_config("tiny")
     config.update({"quiet": True, **changes})
     return config
+
+
+SMALL = "config.unet.update(widths=(32,), heads=(2,), attention=(True,))"  # one level compiles in half the time
+
+
+def write_recipe(path, stage, changes):
+    """A recipe of one's own, as a file that the command line takes, and its config."""
+    body = ["config = tracklet_recipes.training(" + repr(stage) + ", 'tiny')", SMALL, f"config.update({changes!r})"]
+    lines = ["from difftrack_jax.runners import tracklet_recipes", "def get_config():", *(f"    {b}" for b in body)]
+    path.write_text("\n".join([*lines, "    return config", ""]))
+    return load(path).get_config()
 
 
 def weights(folder):
@@ -70,16 +89,14 @@ def youtube_vis(tmp_path, rng):
 @pytest.mark.parametrize(("stage", "data"), [("stage1", "procedural"), ("stage2", "youtube_vis_2021")])
 def test_killed_and_resumed_is_undisturbed_and_only_its_own_parameters_move(tmp_path, rng, stage, data, youtube_vis):
     """Exactly: the same weights, and the same losses on the way. The first also adds up two batches a step."""
-    start = random_weights(tmp_path / "start.safetensors", recipe(f"tracklets_{stage}"), rng)
-    changes = {"init_from": str(tmp_path / "start.safetensors"), "save_every": 1, "log_every": 1}
+    changes = {"init_from": str(tmp_path / "start.safetensors"), "save_every": 2, "log_every": 1, "quiet": True}
     changes |= {"accumulate": 2} if stage == "stage1" else {}
     changes |= {"data": data, "data_dir": str(youtube_vis)} if data != "procedural" else {}
-    config, whole, cut = recipe(f"tracklets_{stage}", **changes), tmp_path / "whole", tmp_path / "cut"
+    config, whole, cut = write_recipe(tmp_path / "recipe.py", stage, changes), tmp_path / "whole", tmp_path / "cut"
+    start = random_weights(tmp_path / "start.safetensors", config, rng)
     train.run(config, whole)
 
-    command = [sys.executable, "-m", "difftrack_jax.main", f"--workdir={cut}", "--quiet"]
-    command += [f"--config={ROOT / 'configs' / 'train' / f'tracklets_{stage}.py'}:tiny"]
-    command += [f"--config.{field}={value}" for field, value in changes.items()]
+    command = [sys.executable, "-m", "difftrack_jax.main", f"--config={tmp_path / 'recipe.py'}", f"--workdir={cut}"]
     environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     while process.poll() is None and not any((cut / "checkpoints" / str(step)).is_dir() for step in range(2, 6)):
@@ -108,14 +125,37 @@ def random_weights(path, config, rng):
 
 
 def test_a_stage_begins_where_the_earlier_one_ended(tmp_path, rng):
-    """What both have is filled in, what only the second has stays fresh."""
+    """What both have is filled in, what only the second has is drawn as without it."""
     earlier = random_weights(tmp_path / "weights.safetensors", recipe("tracklets_stage1"), rng)
     later = train_tracklets.objective_from(recipe("tracklets_stage2", init_from=str(tmp_path)))
-    fresh = jax.tree.map(lambda leaf: np.full(leaf.shape, 7.0), jax.eval_shape(later.init, jax.random.key(0)))
-    found = flatten_dict(later.prepare(fresh), sep="/")
-    assert earlier.keys() < found.keys()
-    for name, value in found.items():
-        np.testing.assert_array_equal(value, earlier.get(name, np.full(value.shape, 7.0)), err_msg=name)
+    shapes = jax.eval_shape(later.init, jax.random.key(0))
+    start = flatten_dict(later.start(shapes), sep="/")
+    assert start.keys() == earlier.keys() < flatten_dict(shapes, sep="/").keys()
+    for name, value in start.items():
+        np.testing.assert_array_equal(value, earlier[name], err_msg=name)
+
+
+def test_what_a_start_lacks_is_drawn():
+    one = Objective(lambda key: {"a": jnp.ones(3), "b": {"c": jax.random.normal(key, (2,))}}, None, None)
+    state = lambda objective: train.make_state(objective, optax.sgd(0.1), ConfigDict({"seed": 3, "average": 0.5}))
+    fresh = state(one)
+    np.testing.assert_array_equal(fresh.params["a"], 1)
+    some = state(one._replace(start=lambda shapes: {"a": np.full(shapes["a"].shape, 7.0, np.float16)}))
+    assert some.params["a"].dtype == jnp.float32
+    np.testing.assert_array_equal(some.average["a"], 7)
+    np.testing.assert_array_equal(some.params["b"]["c"], fresh.params["b"]["c"])
+
+
+def test_a_start_that_lacks_nothing_needs_no_initialisation():
+    def init(key):
+        drawn.append(key)
+        return {"a": jnp.ones(3)}
+
+    drawn = []
+    objective = Objective(init, None, None, start=lambda shapes: {"a": np.zeros(3)})
+    state = train.make_state(objective, optax.sgd(0.1), ConfigDict({"seed": 3, "average": 0.0}))
+    np.testing.assert_array_equal(state.params["a"], 0)
+    assert len(drawn) == 1  # for its shapes
 
 
 def test_the_batch_of_a_dry_run_is_of_the_shapes_of_a_real_one_and_needs_no_data():
@@ -135,4 +175,4 @@ def test_wrong_fields_are_one_line():
         train_tracklets.objective_from(recipe("tracklets_stage1", latents="vae"))
     objective = train_tracklets.objective_from(recipe("tracklets_stage2", init_from="nowhere.safetensors"))
     with pytest.raises(UserError, match="no such file"):
-        objective.prepare({})
+        objective.start({})
