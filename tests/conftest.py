@@ -15,7 +15,7 @@ from . import quick_compile
 quick_compile.set_up()
 compilation.use_cache()
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Millions of objects of traced programs stay alive; looking through all of them for cycles took a fourteenth of the time.
+# Millions of objects of traced programs stay alive; looking for cycles among them took a fourteenth of the time.
 gc.set_threshold(20_000, 20, 200)
 
 SHARED = pathlib.Path(__file__).resolve().parent.parent.parent / "shared"

@@ -13,18 +13,25 @@ and a pixel x of a segment takes the proposals of the nine cells around it, each
     m(x)    = sum_ri w_ri m_r(y_ri(x)) / (sum_ri w_ri + w_0 null(x))
 
 The null key's share votes for "not the target": what has no counterpart is new.
+
+Cells around a point on something thin hold as much of what is behind it, which moves otherwise. A cell's vote, that the
+point is now at a_ri, counts as far as the few pixels there show what they showed around the point itself:
+
+    v_ri = exp(-|I(a_ri) - I_r(a_r)|^2 / 2 c_p^2)
 """
 
 import jax
 import jax.numpy as jnp
 
 from difftrack_jax.ops.alignment import align
-from difftrack_jax.ops.sampling import cell_centres
+from difftrack_jax.ops.sampling import bilinear, cell_centres
 from difftrack_jax.typing import Array, Float
 
 _REACH = 0.8  # s, in cells
 _COLOUR = 0.15  # c, for colours in [-1, 1]
 _NEW = 0.02  # w_0
+_POINT, _POINT_COLOUR = 3, 0.1  # pixels a side around a point, and c_p
+_OTHERWISE = 0.02  # least v
 _LIKE = 0.15  # grey values differ by so much where two patches are alike
 
 
@@ -86,6 +93,24 @@ def carry_masks(
     null = jnp.clip(1 - jnp.sum(mass, axis=0), 0.0, 1.0).reshape(gh, gw)
     total = total + _NEW * jax.image.resize(null, (h, w), "linear")
     return member / jnp.maximum(total, 1e-9)[..., None]
+
+
+def resemblance(
+    homes: Float[Array, "r n 2"],
+    images: Float[Array, "r h w 3"],
+    places: Float[Array, "r q n 2"],
+    now: Float[Array, "h w 3"],
+) -> Float[Array, "r q n"]:
+    """v: how much `places` look like the n points at `homes` in r references, in (0, 1]; both in pixels."""
+    offsets = cell_centres(_POINT, _POINT) - _POINT / 2
+
+    def patches(image, at):
+        around = at[..., None, :] + offsets.reshape(*(1,) * (at.ndim - 1), -1, 2)
+        return bilinear(image, around.reshape(-1, 2)).reshape(*around.shape[:-1], 3)
+
+    difference = patches(now, places) - jax.vmap(patches)(images, homes)[:, None]
+    unlike = jnp.mean(jnp.sum(difference**2, axis=-1), axis=-1)
+    return _OTHERWISE + (1 - _OTHERWISE) * jnp.exp(-0.5 * unlike / _POINT_COLOUR**2)
 
 
 def _smooth(a: Float[Array, "r h w"]) -> Float[Array, "r h w"]:

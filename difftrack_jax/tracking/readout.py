@@ -43,13 +43,14 @@ class Evidence(NamedTuple):
     """What a frame's matches say of the n targets of a window, ready to be read.
 
     maps: propagated shares. votes: where in the target's own frame (anchor 0, size 1) each cell was in each of r
-    references; mass: how much that counts. perfect: the score of a match that misses nothing. masks: membership of
-    every pixel of the window, which segments are made of.
+    references. mass: how much that counts; credit: how far it leads to what looks like the target. perfect: the score
+    of a match that misses nothing. masks: membership of every pixel of the window, which segments are made of.
     """
 
     maps: Float[Array, "q n"]
     votes: Float[Array, "r q n 2"]
     mass: Float[Array, "r q n"]
+    credit: Float[Array, "r q n"]
     perfect: Float[Array, "n"]
     masks: Float[Array, "h w n"]
 
@@ -90,8 +91,9 @@ def read(
     maps = evidence.maps
     score = jnp.clip(_concentration(maps) / jnp.maximum(evidence.perfect, 1e-6), 0.0, 1.0)
     claimed = (score > settings.visible_above) & targets.valid
-    fit = jax.vmap(_follow, (1, 2, 2, 0, 0, 0, None, None))(
-        maps, evidence.votes, evidence.mass, targets.kind, targets.anchor, targets.size, window, grid
+    fit = jax.vmap(_follow, (1, 2, 2, 2, 0, 0, 0, None, None))(
+        *(maps, evidence.votes, evidence.mass, evidence.credit),
+        *(targets.kind, targets.anchor, targets.size, window, grid),
     )
     masks = _segments(evidence.masks, targets)
     anchor, size = _choose(maps, fit, masks, targets, window, grid, settings)
@@ -134,7 +136,7 @@ def _concentration(maps):
     return jnp.sum(maps**2, axis=0) / jnp.maximum(jnp.sum(maps, axis=0), 1e-6)
 
 
-def _follow(share, u, mass, kind, anchor, size, window, grid):
+def _follow(share, u, mass, credit, kind, anchor, size, window, grid):
     """The target's similarity over all references, told apart from the background's in each.
 
     A cell of a box that goes along with the background says little of the target, whatever it claims: boxes hold
@@ -151,7 +153,8 @@ def _follow(share, u, mass, kind, anchor, size, window, grid):
     still = jax.vmap(lambda weight, u: _agreement(_similarity(weight, p, u, cell, tolerance), p, u, tolerance))(
         outside, u
     )
-    claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0)[None] * mass * (1.0 - 0.9 * still * is_box)
+    claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0)[None] * mass * credit
+    claim = claim * (1.0 - 0.9 * still * is_box)
     flat = lambda a: a.reshape(-1, *a.shape[2:])
     every = jnp.tile(p, (u.shape[0], 1))
     new, scale = _similarity(flat(claim), every, flat(u), cell, tolerance)

@@ -40,7 +40,7 @@ class Settings:
     point_side: float = 0.2  # window side of a point over the frame's longer side
     memory: int = 1  # references beside the first and the previous frame [+]
     memory_gap: int = 4  # frames between refreshes of those
-    pixels: bool = True  # matches are aligned by the pixels around them, and masks carried by pixels [+]
+    pixels: bool = True  # matches aligned, masks carried and points told from what is behind them by pixels [+]
     box: Literal["similarity", "quantile"] = "similarity"  # how a box is read out [D]
     scale_rate: float = 0.25  # how much of a frame's measured change of scale a box takes over [+]
     point: Literal["vote", "soft_arg_max"] = "vote"

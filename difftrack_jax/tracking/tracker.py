@@ -27,7 +27,14 @@ from difftrack_jax.tracking import attention_maps, finetune, indicators, pixels,
 from difftrack_jax.tracking.indicators import SEGMENT, Targets
 from difftrack_jax.tracking.processes import Memory
 from difftrack_jax.tracking.settings import Settings
-from difftrack_jax.typing import Array, Float, Int, Key, Params
+from difftrack_jax.typing import Array, Bool, Float, Int, Key, Params
+
+
+class Kinds(NamedTuple):
+    """Which kinds there are among all targets of a frame."""
+
+    segments: Bool[Array, ""]
+    points: Bool[Array, ""]
 
 
 class State(NamedTuple):
@@ -75,15 +82,16 @@ def step(
     key = jax.random.fold_in(state.key, state.index)
     follow = functools.partial(_follow, backbone, settings, params, state.frame, frame, key, tune)
     fresh = (state.index % settings.memory_gap) == 0
-    segments = jnp.any(state.targets.valid & (state.targets.kind == SEGMENT))
+    held = lambda kind: jnp.any(state.targets.valid & kind)
+    kinds = Kinds(held(state.targets.kind == SEGMENT), held(indicators.is_point(state.targets.kind)))
     targets, recent, tuning = jax.vmap(follow, (0, 0, 0, 0, None, None))(
-        state.targets, state.first, state.recent, state.tuning, fresh, segments
+        state.targets, state.first, state.recent, state.tuning, fresh, kinds
     )
     new = State(frame, state.index + 1, targets, state.first, recent, tuning, state.key)
     return new, targets
 
 
-def _follow(backbone, settings, params, previous, frame, key, tune, targets, first, recent, tuning, fresh, segments):
+def _follow(backbone, settings, params, previous, frame, key, tune, targets, first, recent, tuning, fresh, kinds):
     """One window: its targets, its memory, its weights."""
     window = _window(settings, frame.shape[:2], targets)
     size = _pixels(settings, frame.shape[:2])
@@ -100,7 +108,7 @@ def _follow(backbone, settings, params, previous, frame, key, tune, targets, fir
         near = jnp.tile(attention_maps.neighbourhood(*grid, settings.radius), (1, memory.kernels.shape[0]))
     reading, self_ = processes.read(backbone, params, settings, z_start, z_end, memory, near, key)
     maps = attention_maps.propagate(self_, reading.share, settings.beta, settings.propagation)
-    evidence = _evidence(settings, maps, reading, memory, images[1], segments)
+    evidence = _evidence(settings, maps, reading, memory, images[1], targets, window, kinds)
     found = readout.read(evidence, targets, window, grid, settings)
     found = poses.hold_together(targets, found)
     # A frame in which nothing was seen teaches the memory nothing.
@@ -111,8 +119,11 @@ def _follow(backbone, settings, params, previous, frame, key, tune, targets, fir
     return found, recent, tuning
 
 
-def _evidence(settings, maps, reading, memory, image, segments):
-    """What was read, brought to the targets: each cell's votes, and the masks if any target is a segment."""
+def _evidence(settings, maps, reading, memory, image, targets, window, kinds):
+    """What was read, brought to the targets: each cell's votes, and the masks if any target is a segment.
+
+    Branches, not selections: `kinds` is one for all windows, and what no target needs costs nothing.
+    """
     grid, position, trust = memory.grid, reading.position, reading.mass
     if settings.pixels:
         position, alike = pixels.aligned(position, memory.image, image, grid)
@@ -120,12 +131,27 @@ def _evidence(settings, maps, reading, memory, image, segments):
     between = lambda u, at: bilinear(u.reshape(*grid, -1), at).reshape(u.shape)
     votes = jax.vmap(between)(memory.coordinates, position)
     mass = trust[..., None] * readout.marked(memory.kernels)[:, None]
+    credit = jnp.ones_like(mass)
+    if settings.pixels:
+        by_looks = lambda: _looks(votes, memory, image, targets, window)
+        credit = jax.lax.cond(kinds.points, by_looks, lambda: credit)
     by_pixels = lambda: pixels.carry_masks(position, reading.mass, memory.image, memory.masks, image, grid)
     by_cells = lambda: jax.image.resize(maps.reshape(*grid, -1), (*image.shape[:2], maps.shape[1]), "cubic")
-    # A branch, not a selection: `segments` is one for all windows, and where there are none nobody pays.
     nothing = lambda: jnp.zeros((*image.shape[:2], maps.shape[1]))
-    masks = jax.lax.cond(segments, by_pixels if settings.pixels else by_cells, nothing)
-    return readout.Evidence(maps, votes, mass, readout.concentration_of(memory.kernels[-1]), masks)
+    masks = jax.lax.cond(kinds.segments, by_pixels if settings.pixels else by_cells, nothing)
+    return readout.Evidence(maps, votes, mass, credit, readout.concentration_of(memory.kernels[-1]), masks)
+
+
+def _looks(votes, memory, image, targets, window):
+    """How far each vote for where a point is now leads to what looks like it; one for targets that are no points."""
+    grid, size = memory.grid, image.shape[:2]
+    # Coordinates are linear in a reference's cells, and zero at the anchor.
+    low, high = memory.coordinates[:, 0], memory.coordinates[:, -1]
+    homes = 0.5 - low / (high - low) * (jnp.array(grid[::-1]) - 1.0).reshape(1, 1, 2)
+    centres = windows.from_window(cell_centres(*grid), window, grid)
+    places = windows.to_window(centres[None, :, None] - votes * targets.size[None, None], window, size)
+    credit = pixels.resemblance(homes * (size[0] / grid[0]), memory.image, places, image)
+    return jnp.where(indicators.is_point(targets.kind)[None, None], credit, 1.0)
 
 
 def _tune(backbone, settings, params, tuning, z_start, z_end, key, steps):

@@ -70,3 +70,13 @@ def test_alignment_brings_coarse_matches_onto_the_pixels():
     error = lambda at: np.median(np.linalg.norm(np.asarray(at - truth), axis=-1)[inner])
     assert error(found) < 0.1 * error(coarse)
     assert float(jnp.median(alike)) > 0.99
+
+
+def test_points_are_known_by_their_own_colours_in_each_reference():
+    """The disc has moved by five pixels: a point on it is where that leads, one beside it stayed."""
+    (before, _), (now, _) = scene(28.0), scene(33.0)
+    at = lambda *points: jnp.array(points, jnp.float32)
+    homes = at([[20.0, 30.0], [55.0, 30.0]], [[25.0, 30.0], [55.0, 30.0]])  # in the reference, and in this frame
+    places = jnp.broadcast_to(at([[25.0, 30.0], [55.0, 30.0]], [[10.0, 30.0], [40.0, 30.0]]), (2, 2, 2, 2))
+    found = pixels.resemblance(homes, jnp.stack([before, now]), places, now)
+    np.testing.assert_allclose(found, np.broadcast_to([[1.0, 1.0], [0.02, 0.02]], (2, 2, 2)), atol=1e-3)

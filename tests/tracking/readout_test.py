@@ -35,12 +35,12 @@ def exact_matches(targets, shift, scale):
     return evidence(bump[:, None], u[None, :, None])
 
 
-def evidence(share, votes=None, perfect=None):
+def evidence(share, votes=None, perfect=None, credit=None):
     """Of one reference and one target, in a window of 128 pixels."""
     votes = jnp.zeros((1, 256, 1, 2)) if votes is None else votes
     perfect = readout.concentration_of(share) if perfect is None else perfect
-    masks = jnp.repeat(jnp.repeat(share.reshape(16, 16, 1), 8, 0), 8, 1)
-    return readout.Evidence(share, votes, jnp.ones((1, 256, 1)), perfect, masks)
+    masks, ones = jnp.repeat(jnp.repeat(share.reshape(16, 16, 1), 8, 0), 8, 1), jnp.ones((1, 256, 1))
+    return readout.Evidence(share, votes, ones, ones if credit is None else credit, perfect, masks)
 
 
 @pytest.mark.parametrize(("shift", "scale"), [((0.0, 0.0), 1.0), ((13.0, -7.0), 1.0), ((-9.0, 4.0), 1.08)])
@@ -71,6 +71,23 @@ def test_the_vote_places_a_point_between_cells():
     share = jnp.exp(-0.5 * jnp.sum((u * 6.0) ** 2, axis=-1) / 8.0**2)[:, None]
     after = readout.read(evidence(share, u[None, :, None]), before, WINDOW, GRID, Settings())
     np.testing.assert_allclose(after.anchor[0], [66.0, 62.0], atol=0.2)
+
+
+def test_a_point_goes_where_votes_lead_to_what_looks_like_it():
+    """Every other row moved with the point, the rest with what is behind it, and they are as sure of it."""
+    before = target(POINT, (61.0, 59.0), (6.0, 6.0))
+    p = from_window(cell_centres(*GRID), WINDOW, GRID)
+    mine = (jnp.arange(256) // 16 % 2 == 0)[:, None]
+    moved = p - jnp.where(mine, jnp.array([[5.0, 3.0]]), jnp.array([[-7.0, 0.0]]))
+    u = (moved - before.anchor) / before.size
+    share = jnp.exp(-0.5 * jnp.sum((u * 6.0) ** 2, axis=-1) / 8.0**2)[:, None]
+    credit = jnp.where(mine, 1.0, 0.02)[None]
+    found = [
+        readout.read(evidence(share, u[None, :, None], credit=c), before, WINDOW, GRID, Settings()).anchor[0]
+        for c in (credit, None)
+    ]
+    np.testing.assert_allclose(found[0], [66.0, 62.0], atol=0.3)
+    assert np.linalg.norm(np.asarray(found[1]) - [66.0, 62.0]) > 2
 
 
 def test_a_segment_comes_back_as_the_pixels_that_claim_it():
