@@ -37,7 +37,7 @@ class Settings:
     window: Literal["target", "frame"] = "target"  # search around each target [+], or one window over the frame [P]
     size: int = 192  # network pixels of a window's side (of the longer side, for "frame")
     context: float = 2.0  # window side over target size
-    point_side: float = 0.2  # window side of a point over the frame's longer side
+    point_side: float = 0.14  # window side of a point over the frame's longer side
     memory: int = 1  # references beside the first and the previous frame [+]
     memory_gap: int = 4  # frames between refreshes of those
     pixels: bool = True  # matches aligned, masks carried and points told from what is behind them by pixels [+]

@@ -29,6 +29,8 @@ from difftrack_jax.tracking.processes import Memory
 from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Bool, Float, Int, Key, Params
 
+_ZOOM = 4  # at most, around points: more shows nothing new
+
 
 class Kinds(NamedTuple):
     """Which kinds there are among all targets of a frame."""
@@ -145,9 +147,10 @@ def _evidence(settings, maps, reading, memory, image, targets, window, kinds):
 def _looks(votes, memory, image, targets, window):
     """How far each vote for where a point is now leads to what looks like it; one for targets that are no points."""
     grid, size = memory.grid, image.shape[:2]
-    # Coordinates are linear in a reference's cells, and zero at the anchor.
+    # Coordinates are linear in a reference's cells, and zero at the anchor; all are zero in one that knows no target.
     low, high = memory.coordinates[:, 0], memory.coordinates[:, -1]
-    homes = 0.5 - low / (high - low) * (jnp.array(grid[::-1]) - 1.0).reshape(1, 1, 2)
+    span = jnp.where(high == low, 1.0, high - low)
+    homes = 0.5 - low / span * (jnp.array(grid[::-1]) - 1.0).reshape(1, 1, 2)
     centres = windows.from_window(cell_centres(*grid), window, grid)
     places = windows.to_window(centres[None, :, None] - votes * targets.size[None, None], window, size)
     credit = pixels.resemblance(homes * (size[0] / grid[0]), memory.image, places, image)
@@ -217,7 +220,8 @@ def _window(settings: Settings, frame: tuple[int, int], targets: Targets) -> Flo
     if settings.window == "frame":
         return jnp.array([0.0, 0.0, frame[1], frame[0]])
     longest = float(max(frame))
-    side = indicators.window_side(targets, settings.context, settings.point_side * longest)
+    point_side = max(settings.point_side * longest, settings.size / _ZOOM)
+    side = indicators.window_side(targets, settings.context, point_side)
     side = jnp.where(jnp.any(targets.visible), side, 1.5 * side)
     low, high = indicators.extent(targets)
     return windows.around((low + high) / 2, jnp.clip(side, 32.0, longest), frame)
