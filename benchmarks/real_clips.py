@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from absl import app, flags
 from PIL import Image
-from scoring import d_avg, flow_masks, flow_points, mean_j, ours, success, table, template_boxes
+from scoring import d_avg, flow_masks, flow_points, mean_j, ours, pck, success, table, template_boxes
 
 from difftrack_jax.data.video import open_source
 from difftrack_jax.runners import compilation
@@ -106,13 +106,17 @@ def run_points(root, tracker):
         frames, index, joints, visible = point_clip(root, name)
         size = frames[0].shape[:2]
         out, seconds = ours(tracker, frames, [Point(*p) for p in joints[0]])
-        truth = (index, joints, visible, size)
-        rows[name] = {
-            "static": d_avg([joints[0]] * len(frames), *truth),
-            "Lucas-Kanade": d_avg(flow_points(frames, joints[0]), *truth),
-            "ours": d_avg([p.point for p in out], *truth),
-            "seconds": seconds,
+        paths = {
+            "static": [joints[0]] * len(frames),
+            "Lucas-Kanade": flow_points(frames, joints[0]),
+            "ours": [p.point for p in out],
         }
+        masks = mask_clip(root, name)[1][-len(frames) :]
+        area = [masks[i].sum() for i in index]
+        truth = (index, joints, visible)
+        rows[name] = {who: d_avg(path, *truth, size) for who, path in paths.items()}
+        rows[name] |= {f"{who}, PCK": pck(path, *truth, area) for who, path in paths.items()}
+        rows[name]["seconds"] = seconds
     return rows
 
 

@@ -2,8 +2,9 @@
 
 success AUC: mean over 21 thresholds of the share of frames with IoU above it, first frame counted. mean J: IoU of masks
 over the frames between the first and the last. d_avg: share of visible points within 1, 2, 4, 8 and 16 pixels at
-256 x 256, mean. Peers: the target that never moves (static), normalised correlation with the first frame's box
-(template), DIS optical flow for masks and pyramidal Lucas-Kanade for points, both from frame to frame.
+256 x 256, mean. PCK: share within 0.2 sqrt(area of the animal), BADJA's measure. Peers: the target that never moves
+(static), normalised correlation with the first frame's box (template), DIS optical flow for masks and pyramidal
+Lucas-Kanade for points, both from frame to frame.
 """
 
 import itertools
@@ -34,6 +35,14 @@ def d_avg(found, index, joints, visible, size) -> float:
     for a in range(1, len(index)):
         error = np.linalg.norm((found[index[a]] - joints[a]) * [256 / size[1], 256 / size[0]], axis=1)[visible[a]]
         hits.append(np.stack([error < t for t in (1, 2, 4, 8, 16)], axis=-1))
+    return float(np.concatenate(hits).mean())
+
+
+def pck(found, index, joints, visible, area) -> float:
+    """The same, and area [a], in pixels, of what the points are on."""
+    hits = []
+    for a in range(1, len(index)):
+        hits.append(np.linalg.norm(found[index[a]] - joints[a], axis=1)[visible[a]] < 0.2 * area[a] ** 0.5)
     return float(np.concatenate(hits).mean())
 
 
