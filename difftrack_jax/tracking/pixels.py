@@ -68,28 +68,26 @@ def carry_masks(
     shift = ring((position - cell_centres(gh, gw)[None]).reshape(r, gh, gw, 2))
     sure = ring(mass.reshape(r, gh, gw, 1))
     centre = (cell_centres(gh + 2, gw + 2) - 1).reshape(1, gh + 2, gw + 2, 2)
+    # The nine neighbours of every cell, cut out beforehand: cutting inside the loop trips XLA's compiler for CPUs.
+    around = lambda a: jnp.stack([a[:, i : i + gh, j : j + gw] for i in range(3) for j in range(3)])
     known = jnp.concatenate([images, masks], axis=-1).reshape(r, h * w, -1)
     limit = jnp.array([w, h]).reshape(1, 1, 1, 2)
+    of_pixels = lambda cells: jnp.repeat(jnp.repeat(cells, scale, axis=1), scale, axis=2)
 
-    def neighbour(sums, offset):
-        def of_pixels(cells):
-            there = jax.lax.dynamic_slice_in_dim(cells, offset[0], gh, axis=1)
-            there = jax.lax.dynamic_slice_in_dim(there, offset[1], gw, axis=2)
-            return jnp.repeat(jnp.repeat(there, scale, axis=1), scale, axis=2)
-
-        y = jnp.floor((x + of_pixels(shift)) * scale).astype(jnp.int32)
+    def neighbour(sums, cells):
+        shift, sure, centre = map(of_pixels, cells)
+        y = jnp.floor((x + shift) * scale).astype(jnp.int32)
         inside = jnp.all((y >= 0) & (y < limit), axis=-1)
         y = jnp.clip(y, 0, limit - 1)
         found = jax.vmap(lambda a, i: a[i])(known, (y[..., 1] * w + y[..., 0]).reshape(r, -1)).reshape(r, h, w, -1)
         unlike = _smooth(jnp.sum((found[..., :3] - now[None]) ** 2, axis=-1))
-        far = jnp.sum((x - of_pixels(centre)) ** 2, axis=-1)
-        weight = of_pixels(sure)[..., 0] * jnp.exp(-0.5 * (far / _REACH**2 + unlike / _COLOUR**2)) * inside
+        far = jnp.sum((x - centre) ** 2, axis=-1)
+        weight = sure[..., 0] * jnp.exp(-0.5 * (far / _REACH**2 + unlike / _COLOUR**2)) * inside
         member, total = sums
         return (member + jnp.sum(weight[..., None] * found[..., 3:], axis=0), total + jnp.sum(weight, axis=0)), None
 
     start = jnp.zeros((h, w, masks.shape[-1])), jnp.zeros((h, w))
-    offsets = jnp.stack(jnp.divmod(jnp.arange(9), 3), axis=-1)
-    (member, total), _ = jax.lax.scan(neighbour, start, offsets)
+    (member, total), _ = jax.lax.scan(neighbour, start, (around(shift), around(sure), around(centre)))
     null = jnp.clip(1 - jnp.sum(mass, axis=0), 0.0, 1.0).reshape(gh, gw)
     total = total + _NEW * jax.image.resize(null, (h, w), "linear")
     return member / jnp.maximum(total, 1e-9)[..., None]
