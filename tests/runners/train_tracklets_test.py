@@ -125,7 +125,7 @@ def random_weights(path, config, rng):
 
 
 def test_a_stage_begins_where_the_earlier_one_ended(tmp_path, rng):
-    """What both have is filled in, what only the second has is drawn as without it."""
+    """It starts with all that the earlier one left, and with nothing else."""
     earlier = random_weights(tmp_path / "weights.safetensors", recipe("tracklets_stage1"), rng)
     later = train_tracklets.objective_from(recipe("tracklets_stage2", init_from=str(tmp_path)))
     shapes = jax.eval_shape(later.init, jax.random.key(0))
