@@ -177,7 +177,7 @@ def make_state(
 
 
 def _first_params(objective: Objective, shapes: Params, key: Key[Array, ""]) -> Params:
-    """What the objective starts from, and fresh values where it has none: drawing them takes a minute to compile."""
+    """What the objective starts from, and fresh values where it has none; drawing those is slow to compile."""
     wanted, start = (flatten_dict(tree, sep="/") for tree in (shapes, objective.start(shapes)))
     places = {name: leaf.sharding for name, leaf in wanted.items()}
     fresh = {}

@@ -17,7 +17,7 @@ The null key's share votes for "not the target": what has no counterpart is new.
 Cells around a point on something thin hold as much of what is behind it, which moves otherwise. A cell's vote, that the
 point is now at a_ri, counts as far as the few pixels there show what they showed around the point itself:
 
-    v_ri = exp(-|I(a_ri) - I_r(a_r)|^2 / 2 c_p^2)
+    v_ri = v_0 + (1 - v_0) exp(-|I(a_ri) - I_r(a_r)|^2 / 2 c_p^2)
 """
 
 import jax
@@ -31,7 +31,7 @@ _REACH = 0.8  # s, in cells
 _COLOUR = 0.15  # c, for colours in [-1, 1]
 _NEW = 0.02  # w_0
 _POINT, _POINT_COLOUR = 3, 0.1  # pixels a side around a point, and c_p
-_OTHERWISE = 0.02  # least v
+_OTHERWISE = 0.02  # v_0
 _LIKE = 0.15  # grey values differ by so much where two patches are alike
 
 
