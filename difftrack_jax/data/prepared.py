@@ -50,9 +50,10 @@ def read(folder: str | os.PathLike, split: str, media: str = "") -> Clips:
     """The clips of a prepared folder (the one with dataset_info.json). media: the official folder, if it has moved."""
     try:
         built = tfds.builder_from_directory(str(folder))
+        if built.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+            raise ValueError("its files are not array_record, the format with random access")
         source = built.as_data_source(split=tfds_split(split))
-    # tfds says "not implemented" of folders that another tool prepared in a format without random access.
-    except (ValueError, KeyError, NotImplementedError) as error:
+    except (ValueError, KeyError) as error:
         raise UserError(f"{folder}: has no split {split!r} that can be read ({error})") from error
     root = media or built.info.metadata["root"]
     return Clips(len(source), lambda index: decode(source[index], root))

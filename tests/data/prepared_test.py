@@ -1,6 +1,7 @@
 """Prepared sets: no TensorFlow, and the same content to the last bit."""
 
 import builtins
+import pathlib
 import sys
 
 import numpy as np
@@ -72,3 +73,16 @@ def test_a_wrong_layout_prepares_nothing_and_names_the_file(tmp_path):
     with pytest.raises(UserError, match=r"official.*ImageSets/2017/val\.txt: is missing; davis2017 needs JPEGImages"):
         registry.prepare("davis2017", tmp_path / "official", tmp_path / "prepared")
     assert not list((tmp_path / "prepared").rglob("*.array_record*"))
+
+
+@pytest.mark.parametrize(("kept", "said"), [("array_record", "'train'"), ("tfrecord", "not array_record")])
+def test_a_prepared_folder_that_cannot_be_read_is_one_line(tmp_path, kept, said):
+    """Either it lacks the split, or another tool prepared it in a format without random access."""
+    built = registry.prepare("otb", make("otb", tmp_path / "official"), tmp_path / "prepared")
+    info = pathlib.Path(built.data_dir) / "dataset_info.json"
+    info.write_text(info.read_text().replace("array_record", kept))
+    split = "train" if kept == "array_record" else "everything"
+    with pytest.raises(UserError, match=rf"has no split '{split}' that can be read") as error:
+        prepared.read(built.data_dir, split)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
