@@ -148,19 +148,18 @@ def test_trackers_of_a_fleet_find_and_tune_as_each_would_alone(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_step_of_each_network_is_the_same_on_a_mesh(tmp_path):
+@pytest.mark.parametrize("network", ["tracker", "generator"])
+def test_a_step_of_each_network_is_the_same_on_a_mesh(tmp_path, network):
     """Of eight devices, and of two processes of four; parameters move by a gradient of norm one, in the whole."""
-    networks = ["tracker", "generator"]
-    finish([launch(tmp_path, 8, "", networks)])
-    alone = {network: read(tmp_path, network) for network in networks}
-    in_two_processes(tmp_path, networks)
-    for network, one in alone.items():
-        for found in (one, read(tmp_path, network, 0), read(tmp_path, network, 1)):
-            for name in [key.removeprefix("(1, 1)/") for key in one if key.startswith("(1, 1)/") and "held" not in key]:
-                tolerance = dict(atol=1e-5) if name == "params" else dict(rtol=1e-3, atol=1e-5)
-                np.testing.assert_allclose(
-                    found[f"(2, 4)/{name}"], one[f"(1, 1)/{name}"], err_msg=f"{network} {name}", **tolerance
-                )
-            assert found["(2, 4)/held"] < 0.5  # four devices share the parameters; only small ones stay whole
-        assert one["(1, 1)/held"] == 1
-        assert one["(1, 1)/gradient_norm"] > 0
+    finish([launch(tmp_path, 8, "", [network])])
+    one = read(tmp_path, network)
+    in_two_processes(tmp_path, [network])
+    for found in (one, read(tmp_path, network, 0), read(tmp_path, network, 1)):
+        for name in [key.removeprefix("(1, 1)/") for key in one if key.startswith("(1, 1)/") and "held" not in key]:
+            tolerance = dict(atol=1e-5) if name == "params" else dict(rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(
+                found[f"(2, 4)/{name}"], one[f"(1, 1)/{name}"], err_msg=f"{network} {name}", **tolerance
+            )
+        assert found["(2, 4)/held"] < 0.5  # four devices share the parameters; only small ones stay whole
+    assert one["(1, 1)/held"] == 1
+    assert one["(1, 1)/gradient_norm"] > 0
