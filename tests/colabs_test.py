@@ -20,6 +20,8 @@ def notebook(name):
 def test_it_runs_and_shows_pictures(name, tmp_path, monkeypatch):
     monkeypatch.setenv("DIFFTRACK_TINY", "1")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    if name == "idea_on_a_toy":  # it trains more than it compiles
+        monkeypatch.delenv("XLA_FLAGS", raising=False)
     book = notebook(name)
     NotebookClient(book, timeout=3000, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     if keep := os.environ.get("DIFFTRACK_KEEP_NOTEBOOKS"):  # to look at what they show

@@ -12,7 +12,10 @@ import pytest
 import difftrack_jax as dt
 from difftrack_jax import main
 from difftrack_jax.checkpoints import bundled
+from difftrack_jax.data import synthetic
 from difftrack_jax.runners import track, train
+
+from . import noise
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TRACK = ROOT / "configs" / "track" / "video.py"
@@ -79,6 +82,7 @@ def test_public_names_are_there():
 
 @pytest.mark.slow
 def test_a_training_that_is_resumed_equals_one_that_never_stopped(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(synthetic, "training_batch", noise.training_batch)
     config = load_recipe(TRAIN).get_config("tiny")
     config.update(steps=4, save_every=1, log_every=1, quiet=True, profile=True)
     train.run(config, tmp_path / "whole")

@@ -111,22 +111,11 @@ def _forget(folder):
 
 
 def tracker(_):
-    """Both of our networks: loss and gradients of the real training, on one device and on a mesh."""
+    """A step of the real training of each of our networks, on one device and on a mesh: loss and gradients."""
     from difftrack_jax.data import synthetic
 
-    synthetic.training_batch = _pairs
+    synthetic.training_batch = load("tests/noise.py", "noise").training_batch
     return _stepped("configs/train/mini_tracker.py", dict(batch=8, size=32, queries=1))
-
-
-def _pairs(key, bank, *, batch, size, grid, queries):
-    """Noise in the shapes of drawn pairs: scenes take longer to compile than the rest of a step."""
-    from difftrack_jax.data.synthetic import Pairs
-
-    first, second, third = jax.random.split(key, 3)
-    frames = jax.random.uniform(first, (batch, queries + 1, size, size, 3), minval=-1.0)
-    source = jax.random.uniform(second, (batch, queries, 2, grid**2, 2), maxval=float(grid))
-    seen = jax.random.uniform(third, (batch, queries, 3, grid**2)) < 0.7
-    return Pairs(frames[:, 0], frames[:, 1:], source, seen[:, :, :2], seen[:, :, 2])
 
 
 def generator(_):
