@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from difftrack_jax.runners import compilation
 
@@ -17,6 +18,9 @@ compilation.use_cache()
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Millions of objects of traced programs stay alive; looking for cycles among them took a fourteenth of the time.
 gc.set_threshold(20_000, 20, 200)
+# The same examples every time; --hypothesis-profile=default looks for others.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 SHARED = pathlib.Path(__file__).resolve().parent.parent.parent / "shared"
 
