@@ -152,7 +152,7 @@ def test_trackers_of_a_fleet_find_and_tune_as_each_would_alone(tmp_path):
 def test_a_step_of_each_network_is_the_same_on_a_mesh(tmp_path, network, processes):
     """Of eight devices, and of two processes of four; parameters move by a gradient of norm one, in the whole.
 
-    In processes of their own both take the same way, and the generator takes three times as long to compile.
+    Between processes both go the same way, so the one that compiles faster goes it.
     """
     finish([launch(tmp_path, 8, "", [network])])
     one = read(tmp_path, network)

@@ -111,7 +111,7 @@ def _forget(folder):
 
 
 def tracker(_):
-    """A step of the real training of each of our networks, on one device and on a mesh: loss and gradients."""
+    """Its training's step, on pairs of noise."""
     from difftrack_jax.data import synthetic
 
     synthetic.training_batch = load("tests/noise.py", "noise").training_batch
@@ -119,11 +119,13 @@ def tracker(_):
 
 
 def generator(_):
+    """Its training's step, with one level of the network."""
     small = dict(widths=(32,), heads=(2,), attention=(True,))
     return _stepped("configs/train/mini_generator.py", dict(batch=8, frames=2, size=8, unet=small))
 
 
 def _stepped(recipe, changes):
+    """One step of a recipe's training on one device and on a mesh: metrics, and the parameters after it."""
     from difftrack_jax.parallel import sharding
     from difftrack_jax.parallel.mesh import make_mesh
     from difftrack_jax.runners import train
