@@ -6,7 +6,8 @@ Each phrase is about a frame of its own (data/referring_examples.py) and means o
 phrases of a colour and a shape that no training scene has together; "any": all kinds of phrases, in new scenes. Found
 is a box with IoU above .5 where a tracker would begin, a refusal counts as a miss. Trivial answers get the true
 boxes of all objects as a gift: the largest one, or any one (its expected share). "refused": phrases that fit nothing
-and are said to.
+and are said to. "motion": phrases that two objects fit but for how they move (data/moving_examples.py), with the
+frames that show it and without, and phrases of motion that neither fits.
 """
 
 import dataclasses
@@ -18,20 +19,23 @@ import platform
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 from tqdm import tqdm
 
 from difftrack_jax.backbones import load_backbone
-from difftrack_jax.data import phrases
+from difftrack_jax.data import moving_examples, phrases
 from difftrack_jax.data.referring_examples import examples
 from difftrack_jax.errors import UserError
 from difftrack_jax.ops.boxes import iou
 from difftrack_jax.runners import compilation
+from difftrack_jax.tracking.indicators import Text
 from difftrack_jax.tracking.phrases import Finder
+from difftrack_jax.tracking.session import load_tracker
 
 PHRASES = flags.DEFINE_integer("phrases", 200, "phrases of each sort")
 SEED = flags.DEFINE_integer("seed", 0, "of the scenes and phrases")
 MODEL = flags.DEFINE_string("model", "mini", "a tracker that was taught to read phrases")
+ONLY = flags.DEFINE_list("only", ["words", "motion"], "parts to run")
 OUT = flags.DEFINE_string("out", None, "JSON file for the results")
 
 COLUMNS = ("found", "largest", "random", "refused")
@@ -59,6 +63,32 @@ def kinds_of(example):
     return [kind for kind in KINDS if any(phrases.place(kind).start <= c < phrases.place(kind).stop for c in said)]
 
 
+def motion(count):
+    """Share found with frames ahead, without (then words of motion are left out), and refused where none fits."""
+    tracker = load_tracker(MODEL.value)
+
+    def found(example, ahead):
+        try:
+            box = tracker.predict(tracker.init(example.frames[0], [Text(example.phrase)], ahead)).box[0]
+        except UserError:
+            return None
+        return iou(box.astype(float), example.box.astype(float)) > 0.5
+
+    def take(nobody):
+        sources = [moving_examples.examples(SEED.value + i, size, nobody=nobody) for i, size in enumerate(SIZES)]
+        return tqdm(itertools.islice(itertools.chain.from_iterable(zip(*sources)), count), "motion")
+
+    logging.set_verbosity(logging.ERROR)  # one warning a phrase without frames
+    pairs = [(found(one, list(one.frames[1:])), found(one, ())) for one in take(False)]
+    none = [found(one, list(one.frames[1:])) is None for one in take(True)]
+    ours, blind = zip(*pairs)
+    share = lambda hits: float(np.mean([bool(hit) for hit in hits]))
+    return {
+        "found": share(ours), "without motion": share(blind), "refused": share(hit is None for hit in ours),
+        "refused, none fits": share(none), "phrases": count,
+    }  # fmt: skip
+
+
 def measure(finder, which):
     rows = []
     sources = [examples(SEED.value + i, size, which) for i, size in enumerate(SIZES)]
@@ -69,9 +99,7 @@ def measure(finder, which):
     return rows
 
 
-def main(_):
-    compilation.use_cache()
-    finder = Finder(load_backbone(MODEL.value).words, limit=1)
+def words(finder):
     results = {}
     print("| phrases | found | largest object | random object | refused |\n|---|---|---|---|---|")
     for which in ("new", "any", "nobody"):
@@ -85,6 +113,17 @@ def main(_):
             blank = which == "nobody"
             cells = [" " if blank and key != "refused" else f"{value:.3f}" for key, value in mean.items()]
             print(f"| {name} ({len(part)}) | " + " | ".join(cells) + " |")
+    return results
+
+
+def main(_):
+    compilation.use_cache()
+    results = {}
+    if "words" in ONLY.value:
+        results |= words(Finder(load_backbone(MODEL.value).words, limit=1))
+    if "motion" in ONLY.value:
+        results["motion"] = motion(PHRASES.value)
+        print("motion: " + ", ".join(f"{name} {value:.3f}" for name, value in results["motion"].items()))
     if OUT.value:
         machine = {"platform": platform.platform(), "device": str(jax.devices()[0]), "jax": jax.__version__}
         pathlib.Path(OUT.value).write_text(json.dumps({"results": results, "machine": machine}, indent=1))

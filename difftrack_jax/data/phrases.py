@@ -5,9 +5,14 @@
 A concept is what a word says of an object; synonyms share one, though each has an embedding of its own. Words that
 only hold a sentence together are known and say nothing. Order says nothing either: "the star that is red" is read as
 "red star" is.
+
+Words of motion are no network's business: they are set apart, and read from how what the rest names moves.
+
+    motions("the red star moving left")  ->  "the red star", ("left",)
 """
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,12 +49,22 @@ _SYNONYMS = {concept: (concept, *more) for kind in KINDS.values() for concept, m
 # Word 0 is no word; what no list holds has no number at all.
 WORDS = ("", *(word for concept in CONCEPTS for word in _SYNONYMS[concept]))
 GLUE = frozenset((
-    "a", "an", "the", "this", "that", "is", "it", "its", "which", "with", "of", "on", "in", "at", "to", "and", "by",
-    "from", "side", "corner", "part", "half", "end", "edge", "area", "region", "frame", "image", "picture", "view",
-    "video", "screen", "scene", "colour", "color", "coloured", "colored", "shaped", "sized", "hand", "towards",
+    "a", "an", "the", "this", "that", "is", "it", "its", "which", "what", "whatever", "does", "with", "of", "on",
+    "in", "at", "to", "and", "by", "from", "side", "corner", "part", "half", "end", "edge", "area", "region", "frame",
+    "image", "picture", "view", "video", "screen", "scene", "colour", "color", "coloured", "colored", "shaped",
+    "sized", "hand", "towards",
 ))  # fmt: skip
+MOTIONS = {
+    "moving": ("moves", "move", "going", "goes", "travelling", "traveling", "heading", "drifting", "flying"),
+    "still": ("static", "stationary", "motionless", "resting", "standing"),
+    "left": ("leftward", "leftwards"), "right": ("rightward", "rightwards"),
+    "up": ("upward", "upwards"), "down": ("downward", "downwards"),
+    "fast": ("faster", "fastest", "quick", "quicker", "quickest"), "slow": ("slower", "slowest"),
+}  # fmt: skip
+_MOTION = {word: motion for motion, more in MOTIONS.items() for word in (motion, *more)}
+_NOT = ("not", "never")
 LENGTH = 8  # words of a phrase that count
-ABOUT = "the words known are " + ", ".join(CONCEPTS) + ", and synonyms of these"
+ABOUT = f"the words known are {', '.join(CONCEPTS)}, of motion {', '.join(MOTIONS)}, and synonyms of these"
 
 
 def place(kind: str) -> slice:
@@ -70,6 +85,38 @@ def synonyms() -> Int[np.ndarray, "c m"]:
     most = max(map(len, _SYNONYMS.values()))
     rows = [[*words, *words[:1] * (most - len(words))] for words in _SYNONYMS.values()]
     return np.array([[WORDS.index(word) for word in row] for row in rows], np.int32)
+
+
+class Motions(NamedTuple):
+    """A phrase without its words of motion, and what those say (keys of `MOTIONS`), each once."""
+
+    rest: str
+    said: tuple[str, ...]
+
+
+def motions(text: str) -> Motions:
+    """Set the words of motion apart. Left and right are places, unless one is how something moves: "going to the left".
+
+    A phrase of nothing but motion is about any thing.
+    """
+    rest, said, denied = [], [], False
+    course = False  # what was said last, glue aside, is that something moves
+    for word in re.findall(r"[^\W_]+", text.lower()):
+        motion = _MOTION.get(word)
+        if motion and (course or word not in PLACES):
+            if motion == "moving" and said[-1:] == ["still"] and not denied:
+                said.pop()  # "still moving"
+            said.append("still" if motion == "moving" and denied else motion)
+            course = course or (motion == "moving" and not denied)
+        elif word in _NOT:
+            denied = True
+            continue
+        else:
+            rest.append(word)
+            course = course and word in GLUE
+        denied = denied and word in GLUE
+    named = any(word not in GLUE for word in rest)
+    return Motions(text if not said else " ".join(rest) if named else "the thing", tuple(dict.fromkeys(said)))
 
 
 def read(

@@ -20,7 +20,7 @@ from difftrack_jax.data.referring_scenes import draw, held_out, sample, tell
 from difftrack_jax.typing import Bool, Float, Int, UInt8
 
 SEED = 700_001  # training folds its seeds from 0 and 1
-_BANK_SEED, _BATCH, _SAID = 78, 8, 16
+BANK_SEED, _BATCH, _SAID = 78, 8, 16
 
 
 class Example(NamedTuple):
@@ -41,7 +41,7 @@ def examples(
     """Examples of one phrase a frame. which: phrases of new pairs that mean one object, all that do, or those that fit
     nothing.
     """
-    bank = textures.procedural_bank(_BANK_SEED)
+    bank = textures.procedural_bank(BANK_SEED)
     rng = np.random.default_rng(seed)
     for step in itertools.count():
         key = jax.random.fold_in(jax.random.key(SEED + seed), step)

@@ -6,6 +6,7 @@ came is written.
 """
 
 import contextlib
+import itertools
 import pathlib
 import shutil
 import sys
@@ -87,7 +88,9 @@ def _first_session(job: Job) -> Session:
     targets = job.targets or whole
     first = targets[0][0]
     with contextlib.closing(job.source.iterate(first)) as frames:
-        return job.tracker.init(next(frames), [target for at, target in targets if at == first])
+        given = [target for at, target in targets if at == first]
+        frame, *ahead = itertools.islice(frames, 1 + job.tracker.foresight(given))
+        return job.tracker.init(frame, given, ahead)
 
 
 def prepare(config: ml_collections.ConfigDict) -> Job:

@@ -20,10 +20,10 @@ import numpy as np
 from difftrack_jax.backbones import Backbone, Phrases, load_backbone
 from difftrack_jax.errors import UserError
 from difftrack_jax.ops import windows
-from difftrack_jax.tracking import phrases, predictions, slots, text
+from difftrack_jax.tracking import motion, phrases, predictions, slots, text
 from difftrack_jax.tracking import tracker as pure
 from difftrack_jax.tracking.checks import check
-from difftrack_jax.tracking.indicators import SEGMENT, Pose, Segment, Target, Targets, Text, describe
+from difftrack_jax.tracking.indicators import SEGMENT, Box, Pose, Segment, Target, Targets, Text, describe
 from difftrack_jax.tracking.settings import Settings, preset_named
 from difftrack_jax.tracking.settings import check as check_settings
 from difftrack_jax.typing import HostFrame, Prediction
@@ -58,13 +58,16 @@ class Tracker:
         self._full_mask = jax.jit(jax.vmap(pure.full_mask, (0, 0, None)), static_argnums=2)
         self._finder = _finder(backbone, settings, seed)
 
-    def init(self, frame: HostFrame, targets: Sequence[Target]) -> Session:
-        """Start on a frame, with at least one target in it. Raises UserError for a target that is not in the frame."""
+    def init(self, frame: HostFrame, targets: Sequence[Target], ahead: Sequence[HostFrame] = ()) -> Session:
+        """Start on a frame, with at least one target in it. Raises UserError for a target that is not in the frame.
+
+        ahead: the frames that follow, as many as `foresight` asks for, in which words of motion are seen.
+        """
         if not targets:
             raise UserError("targets: none given; name at least one, such as box:10,20,80,60")
         for target in targets:
             self.check(target, frame.shape[1], frame.shape[0])
-        targets, spoken, context = self._heard(frame, targets)
+        targets, spoken, context = self._heard(frame, targets, ahead)
         rows = [self._rows(frame, target, number) for number, target in enumerate(targets, 1)]
         if not self.isolated:
             rows = [list(itertools.chain(*rows))]
@@ -99,14 +102,16 @@ class Tracker:
         kinds = tuple("text" if number in session.spoken else kind for number, kind in zip(found.id, found.kind))
         return found._replace(kind=kinds)
 
-    def add(self, session: Session, frame: HostFrame, target: Target) -> Session:
+    def add(
+        self, session: Session, frame: HostFrame, target: Target, ahead: Sequence[HostFrame] = ()
+    ) -> Session:
         """A new target in the current frame; slots grow when all are taken (one more compilation).
 
-        A phrase joins what the network is told already, and all its boxes join, each with an id.
+        A phrase joins what the network is told already, and all its boxes join, each with an id. ahead: as of `init`.
         """
         self.check(target, frame.shape[1], frame.shape[0])
         if isinstance(target, Text):
-            boxes, _, context = self._heard(frame, [target])
+            boxes, _, context = self._heard(frame, [target], ahead)
             more = np.arange(session.next_id, session.next_id + len(boxes))
             if context is not None and len(session.spoken):
                 context = jnp.concatenate([session.context, context], axis=1)
@@ -156,6 +161,11 @@ class Tracker:
                 f"text: {self.backbone.name} reads no text; --config.model=mini does, and so does sd15"
             )
 
+    def foresight(self, targets: Sequence[Target]) -> int:
+        """How many frames after the targets' own tell what they mean: none, but for words of motion."""
+        asked = [target.phrase for target in targets if isinstance(target, Text)]
+        return self.settings.text_frames if asked and self._finder.looks_ahead(asked) else 0
+
     @property
     def isolated(self) -> bool:
         """Every target has a search window of its own."""
@@ -187,12 +197,13 @@ class Tracker:
         arguments = self._params(session.context), session.pure, session.pure.frame
         return [self._step(tune).lower(*arguments).compile() for tune in tunes]
 
-    def _heard(self, frame, targets):
+    def _heard(self, frame, targets, ahead):
         """The targets with boxes in place of phrases, the numbers of those boxes, and what the network is told."""
         asked = [target.phrase for target in targets if isinstance(target, Text)]
         if not asked:
             return list(targets), [], self.backbone.params.get("context")
-        found, context = self._finder.find(_to_float(frame), asked)
+        ways = functools.partial(self._ways, frame, ahead) if ahead else None
+        found, context = self._finder.find(_to_float(frame), asked, ways)
         heard, spoken, boxes = [], [], iter(found)
         for target in targets:
             if isinstance(target, Text):
@@ -202,6 +213,14 @@ class Tracker:
             else:
                 heard.append(target)
         return heard, spoken, context
+
+    def _ways(self, frame, ahead, boxes):
+        """How far boxes of a frame go in the frames ahead. Always as many are followed, so that one program serves."""
+        some = [Box(*box) for box in boxes.tolist()]
+        session = self.init(frame, some + some[-1:] * (phrases.CANDIDATES - len(some)))
+        for later in ahead:
+            session, prediction = self.step(session, later)
+        return motion.ways(boxes, prediction.box[: len(some)], [frame, *ahead])
 
     def _params(self, context):
         return self.backbone.params if context is None else self.backbone.params | {"context": context}

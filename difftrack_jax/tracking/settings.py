@@ -47,6 +47,7 @@ class Settings:
     visible_above: float = 0.25  # least score of a visible box or segment; a point with less stays where it was
     point_visible_above: float = 0.4  # least share of earlier frames' content where a point is visible [+]
     text_boxes: int = 1  # at most so many boxes are found for a phrase
+    text_frames: int = 8  # frames ahead in which words of motion are seen; `mini` alone reads them so [+]
     text_size: int = 512  # network pixels of the frame's longer side where phrases are looked for; `mini` has its own
 
     tune_first: int = 0  # fine-tuning steps on the first pair; 500 in the paper
@@ -62,8 +63,9 @@ class Settings:
         for name in ("size", "text_size"):
             if getattr(self, name) % 32:
                 raise ValueError(f"{name} {getattr(self, name)}: must be a multiple of 32")
-        if self.text_boxes < 1:
-            raise ValueError(f"text_boxes {self.text_boxes}: must be at least 1")
+        for name in ("text_boxes", "text_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}: must be at least 1")
 
     @property
     def ks(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ for prediction in track("clip.mp4", [Box(10, 20, 80, 60)]):
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -53,17 +54,23 @@ def follow(
     session: Session | None = None,
     start: int = 0,
 ) -> Iterator[Tracked]:
-    """Every frame in turn. To go on: the frames from `start`, and the session after the one before."""
-    index = start - 1
-    for index, frame in enumerate(frames, start):
+    """Every frame in turn. To go on: the frames from `start`, and the session after the one before.
+
+    A phrase with words of motion is looked for in the frames that follow it too, which are read before it joins.
+    """
+    frames, index = iter(frames), start - 1
+    while (frame := next(frames, None)) is not None:
+        index += 1
         joining = [target for at, target in targets if at == index]
+        ahead = list(itertools.islice(frames, tracker.foresight(joining)))
+        frames = itertools.chain(ahead, frames) if ahead else frames
         prediction = None
         if session is not None:
             session, prediction = tracker.step(session, frame)
             for target in joining:
-                session, prediction = tracker.add(session, frame, target), None
+                session, prediction = tracker.add(session, frame, target, ahead), None
         elif joining:
-            session = tracker.init(frame, joining)
+            session = tracker.init(frame, joining, ahead)
         else:
             prediction = predictions.nothing()
         if prediction is None:

@@ -39,8 +39,12 @@ class Finder:
         self._heat = jax.jit(functools.partial(heat, backbone, settings))
         self._embed = jax.jit(backbone.words.embed)
 
+    def looks_ahead(self, phrases: Sequence[str]) -> bool:
+        """Never: the text encoder reads all words, and one frame is what it is asked about."""
+        return False
+
     def find(
-        self, frame: Float[Array, "h w 3"], phrases: Sequence[str]
+        self, frame: Float[Array, "h w 3"], phrases: Sequence[str], ways: None = None
     ) -> tuple[list[list[Box]], Float[Array, "1 s d"]]:
         """Boxes of each phrase, in pixels, at most `text_boxes`; and the context of all. Raises UserError for a phrase
         that is too long.

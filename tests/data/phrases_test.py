@@ -32,6 +32,28 @@ def test_what_is_not_known_is_named_once_and_counts_for_nothing():
     assert unknown == ("der", "rote", "stern")
 
 
+@pytest.mark.parametrize(
+    ("text", "rest", "motion"),
+    [
+        ("the star on the left", "the star on the left", ()),
+        ("The red star, moving LEFT", "the red star", ("moving", "left")),
+        ("the star on the left that goes to the right", "the star on the left that to the", ("moving", "right")),
+        ("a disc drifting leftwards", "a disc", ("moving", "left")),
+        ("the ring going up and to the left", "the ring and to the", ("moving", "up", "left")),
+        ("the ring that is not moving", "the ring that is", ("still",)),
+        ("the ring still moving", "the ring", ("moving",)),
+        ("the ring standing still on the right", "the ring on the right", ("still",)),
+        ("the fastest disc", "the disc", ("fast",)),
+        ("what goes up", "the thing", ("moving", "up")),
+        ("moving", "the thing", ("moving",)),
+    ],
+)
+def test_words_of_motion_are_set_apart(text, rest, motion):
+    found = phrases.motions(text)
+    assert found == (rest, motion)
+    assert not read(found.rest)[1]
+
+
 def test_a_phrase_that_says_too_much_is_one_line():
     with pytest.raises(UserError, match="9 words that count"):
         read("the big small red green blue star disc left right")

@@ -63,6 +63,22 @@ def test_a_phrase_that_fits_nothing_is_refused_by_its_name():
         Finder(reader(), 1).find(FRAME, ["red", "red star"])
 
 
+def test_words_of_motion_choose_among_what_the_others_mean(warnings):
+    ways = lambda boxes: np.where(boxes[:, :1] > 20, [[1.0, 0.0]], [[0.0, 0.0]]).astype(np.float32)
+    find = lambda phrase: Finder(reader(), 1).find(FRAME, [phrase], ways)[0][0][0].x0
+    assert [find("the thing"), find("the thing moving right"), find("the thing that does not move")] == [30, 30, 0]
+    with pytest.raises(UserError, match=r"^text: nothing in the frame fits 'the red thing moving right'$"):
+        find("the red thing moving right")
+    assert not warnings()
+
+
+def test_motion_that_cannot_be_seen_is_left_out_with_a_warning(warnings):
+    (found,), _ = Finder(reader(), 1).find(FRAME, ["the red thing moving left"])
+    assert found[0].x0 == 0
+    assert len(warnings()) == 1
+    assert "no frames ahead to see it in: moving, left" in warnings()[0]
+
+
 def test_the_hottest_that_fits_is_the_best():
     heat, fits = np.array([3.0, 2, 1], np.float32), np.array([0.1, 0.8, 0.9], np.float32)
     assert best(BOXES, heat, fits, 2)[:, 0].tolist() == [1, 30]
