@@ -3,8 +3,8 @@
     python benchmarks/real_clips.py --data=FOLDER [--model=mini] [--only=boxes,masks,points] [--out=real_clips.json]
 
 FOLDER holds `otb/NAME/{img,groundtruth_rect.txt}`, `vot/NAME/{color,groundtruth.txt}`, `davis/...` (480p) and
-`badja/joint_annotations` in their official layouts. Scores and peers are those of scoring.py. One preset for all clips,
-nothing per clip.
+`badja/{joint_annotations,bear.mp4}` in their official layouts. Scores and peers are those of scoring.py. One preset
+for all clips, nothing per clip.
 """
 
 import json
@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from absl import app, flags
 from PIL import Image
+from scipy.spatial import ConvexHull
 from scoring import d_avg, flow_masks, flow_points, mean_j, ours, pck, success, table, template_boxes
 
 from difftrack_jax.data.video import open_source
@@ -31,7 +32,7 @@ OUT = flags.DEFINE_string("out", None, "JSON file for the results")
 
 BOX_CLIPS = ("otb/Crossing", "otb/Couple", "otb/DragonBaby", "vot/bag")
 MASK_CLIPS = ("blackswan", "dog", "horsejump-high", "kite-surf")
-POINT_CLIPS = ("dog", "horsejump-high")
+POINT_CLIPS = ("dog", "horsejump-high", "bear")
 
 
 def box_clip(root: pathlib.Path, name: str):
@@ -59,15 +60,24 @@ def mask_clip(root: pathlib.Path, name: str):
 
 
 def point_clip(root: pathlib.Path, name: str):
-    """Frames from the first annotated one on, the annotated indices, joints [a, j, 2] and visibility [a, j]."""
+    """Frames from the first annotated one on, the annotated indices, joints [a, j, 2], visibility [a, j], area [a].
+
+    The area is that of DAVIS's mask; for a film without masks, that of the hull of the joints in sight: a smaller one.
+    """
     notes = json.loads((root / f"badja/joint_annotations/{name}.json").read_text())
     index = [int(pathlib.Path(note["image_path"]).stem) for note in notes]
-    frames = list(open_source(str(root / "davis/JPEGImages/480p" / name)))[index[0] :]
+    images, film = root / "davis/JPEGImages/480p" / name, root / f"badja/{name}.mp4"
+    frames = list(open_source(str(film if film.exists() else images)))[index[0] :]
     h, w = frames[0].shape[:2]
     joints = np.array([note["joints"] for note in notes], float)[..., ::-1] * [w / 1920, h / 1080]
     visible = np.array([note["visibility"] for note in notes]).astype(bool)
+    if film.exists():
+        area = [ConvexHull(at[seen]).volume for at, seen in zip(joints, visible)]
+    else:
+        masks = mask_clip(root, name)[1]
+        area = [masks[i].sum() for i in index]
     used = np.nonzero(visible[0])[0]
-    return frames, [i - index[0] for i in index], joints[:, used], visible[:, used]
+    return frames, [i - index[0] for i in index], joints[:, used], visible[:, used], area
 
 
 def run_boxes(root, tracker):
@@ -103,7 +113,7 @@ def run_masks(root, tracker):
 def run_points(root, tracker):
     rows = {}
     for name in POINT_CLIPS:
-        frames, index, joints, visible = point_clip(root, name)
+        frames, index, joints, visible, area = point_clip(root, name)
         size = frames[0].shape[:2]
         out, seconds = ours(tracker, frames, [Point(*p) for p in joints[0]])
         paths = {
@@ -111,8 +121,6 @@ def run_points(root, tracker):
             "Lucas-Kanade": flow_points(frames, joints[0]),
             "ours": [p.point for p in out],
         }
-        masks = mask_clip(root, name)[1][-len(frames) :]
-        area = [masks[i].sum() for i in index]
         truth = (index, joints, visible)
         rows[name] = {who: d_avg(path, *truth, size) for who, path in paths.items()}
         rows[name] |= {f"{who}, PCK": pck(path, *truth, area) for who, path in paths.items()}

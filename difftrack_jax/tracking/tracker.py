@@ -24,7 +24,7 @@ from difftrack_jax.diffusion import interpolation
 from difftrack_jax.ops import windows
 from difftrack_jax.ops.sampling import bilinear, cell_centres
 from difftrack_jax.tracking import attention_maps, finetune, indicators, pixels, poses, processes, readout
-from difftrack_jax.tracking.indicators import SEGMENT, Targets
+from difftrack_jax.tracking.indicators import POINT, SEGMENT, Targets
 from difftrack_jax.tracking.processes import Memory
 from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Bool, Float, Int, Key, Params
@@ -216,13 +216,17 @@ def _pixels(settings: Settings, frame: tuple[int, int]) -> tuple[int, int]:
 
 
 def _window(settings: Settings, frame: tuple[int, int], targets: Targets) -> Float[Array, "4"]:
-    """Where to look: around the target, wider the longer it has been lost; or the whole frame."""
+    """Where to look: around the target, wider while it is lost; or the whole frame.
+
+    Points keep theirs: on real video most are held to be hidden, and what is thin is lost for good in coarser cells.
+    """
     if settings.window == "frame":
         return jnp.array([0.0, 0.0, frame[1], frame[0]])
     longest = float(max(frame))
     point_side = max(settings.point_side * longest, settings.size / _ZOOM)
     side = indicators.window_side(targets, settings.context, point_side)
-    side = jnp.where(jnp.any(targets.visible), side, 1.5 * side)
+    lost = ~jnp.any(targets.visible | (targets.valid & (targets.kind == POINT)))
+    side = jnp.where(lost, 1.5 * side, side)
     low, high = indicators.extent(targets)
     return windows.around((low + high) / 2, jnp.clip(side, 32.0, longest), frame)
 

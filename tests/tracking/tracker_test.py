@@ -145,6 +145,18 @@ def test_isolated_targets_do_not_feel_each_other():
     np.testing.assert_allclose(among[-1].point[0], alone[-1].point[0], atol=1e-4)
 
 
+def test_what_is_lost_is_looked_for_in_a_wider_window_and_a_point_in_its_own():
+    """Coarser cells would lose what is thin."""
+    track, frame = Tracker(oracle(), dataclasses.replace(SMALL, point_side=0.3)), walk(1)[0]
+    for target, wider in ((Box(40, 30, 70, 60), 1.5), (Point(50, 40), 1.0)):
+        seen = jax.tree.map(lambda a: a[0], track.init(frame, [target]).pure.targets)
+        sides = []
+        for visible in (seen.visible, ~seen.visible):
+            window = tracker._window(track.settings, frame.shape[:2], seen._replace(visible=visible))
+            sides.append(window[2:] - window[:2])
+        np.testing.assert_allclose(sides[1], wider * sides[0], rtol=1e-6)
+
+
 def test_targets_join_and_leave_and_ids_are_never_reused():
     frames = walk(4, dx=0, dy=0)
     track = Tracker(oracle(), SMALL)
