@@ -63,6 +63,7 @@ MOTIONS = {
 }  # fmt: skip
 _MOTION = {word: motion for motion, more in MOTIONS.items() for word in (motion, *more)}
 _NOT = ("not", "never")
+_WHERE = ("on", "at", "in")  # before a place: "moving on the left"
 LENGTH = 8  # words of a phrase that count
 ABOUT = f"the words known are {', '.join(CONCEPTS)}, of motion {', '.join(MOTIONS)}, and synonyms of these"
 
@@ -113,7 +114,7 @@ def motions(text: str) -> Motions:
             continue
         else:
             rest.append(word)
-            course = course and word in GLUE
+            course = course and word in GLUE and word not in _WHERE
         denied = denied and word in GLUE
     named = any(word not in GLUE for word in rest)
     return Motions(text if not said else " ".join(rest) if named else "the thing", tuple(dict.fromkeys(said)))

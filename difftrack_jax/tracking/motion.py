@@ -12,7 +12,7 @@ ground, where few patches have any, b is zero.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,8 @@ import numpy as np
 from difftrack_jax.ops.alignment import align
 from difftrack_jax.ops.sampling import bilinear, cell_centres, gaussian_blur
 from difftrack_jax.typing import Array, Float, HostFrame
+
+Ways = Callable[[Float[np.ndarray, "n 4"]], Float[np.ndarray, "n 2"]]  # of boxes in a frame, as `ways` says them
 
 MOVES = 0.12  # least way of what moves, in its own sizes
 _WAYS = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}

@@ -8,7 +8,7 @@ that move as is said are kept (tracking/motion.py).
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +20,8 @@ from difftrack_jax.data.phrases import motions
 from difftrack_jax.errors import UserError
 from difftrack_jax.ops.boxes import iou
 from difftrack_jax.tracking.indicators import Box
-from difftrack_jax.tracking.motion import fitting
+from difftrack_jax.tracking.motion import Ways, fitting
 from difftrack_jax.typing import Array, Float
-
-Ways = Callable[[Float[np.ndarray, "n 4"]], Float[np.ndarray, "n 2"]]
 
 # Least probability of a fit. Below even odds, as a pair of words that training never saw together is believed less than
 # others. Chosen on 1,200 phrases of other seeds: the model's card says what it refuses.

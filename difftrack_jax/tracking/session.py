@@ -102,9 +102,7 @@ class Tracker:
         kinds = tuple("text" if number in session.spoken else kind for number, kind in zip(found.id, found.kind))
         return found._replace(kind=kinds)
 
-    def add(
-        self, session: Session, frame: HostFrame, target: Target, ahead: Sequence[HostFrame] = ()
-    ) -> Session:
+    def add(self, session: Session, frame: HostFrame, target: Target, ahead: Sequence[HostFrame] = ()) -> Session:
         """A new target in the current frame; slots grow when all are taken (one more compilation).
 
         A phrase joins what the network is told already, and all its boxes join, each with an id. ahead: as of `init`.
@@ -157,9 +155,7 @@ class Tracker:
         """Raise UserError unless this tracker can follow the target in frames of that size."""
         check(target, width, height)
         if isinstance(target, Text) and self._finder is None:
-            raise UserError(
-                f"text: {self.backbone.name} reads no text; --config.model=mini does, and so does sd15"
-            )
+            raise UserError(f"text: {self.backbone.name} reads no text; --config.model=mini does, and so does sd15")
 
     def foresight(self, targets: Sequence[Target]) -> int:
         """How many frames after the targets' own tell what they mean: none, but for words of motion."""

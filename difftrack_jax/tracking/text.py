@@ -23,6 +23,7 @@ from difftrack_jax.errors import UserError
 from difftrack_jax.ops import windows
 from difftrack_jax.tracking import attention_maps
 from difftrack_jax.tracking.indicators import Box
+from difftrack_jax.tracking.motion import Ways
 from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Float, Int, Key, Params
 
@@ -44,7 +45,7 @@ class Finder:
         return False
 
     def find(
-        self, frame: Float[Array, "h w 3"], phrases: Sequence[str], ways: None = None
+        self, frame: Float[Array, "h w 3"], phrases: Sequence[str], ways: Ways | None = None
     ) -> tuple[list[list[Box]], Float[Array, "1 s d"]]:
         """Boxes of each phrase, in pixels, at most `text_boxes`; and the context of all. Raises UserError for a phrase
         that is too long.

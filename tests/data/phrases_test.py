@@ -39,6 +39,7 @@ def test_what_is_not_known_is_named_once_and_counts_for_nothing():
         ("The red star, moving LEFT", "the red star", ("moving", "left")),
         ("the star on the left that goes to the right", "the star on the left that to the", ("moving", "right")),
         ("a disc drifting leftwards", "a disc", ("moving", "left")),
+        ("a disc moving on the left", "a disc on the left", ("moving",)),
         ("the ring going up and to the left", "the ring and to the", ("moving", "up", "left")),
         ("the ring that is not moving", "the ring that is", ("still",)),
         ("the ring still moving", "the ring", ("moving",)),
