@@ -32,8 +32,7 @@ class MovingExample(NamedTuple):
     twin: Float[np.ndarray, "4"]
 
 
-# Ways of an object, in its steps a frame, that a word is true of; and how the word is put into a phrase.
-_WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+# How words of motion are put into a phrase.
 _SAY = {
     "moving": ("moving {}", "{} that moves", "{} which is moving"),
     "still": ("{} that is not moving", "{} standing still", "stationary {}"),
@@ -63,7 +62,7 @@ def examples(
         for looks in (things.colour, things.shape, things.texture, things.paint, things.grain):
             looks[twin] = looks[meant]
         word = str(rng.choice([word for word in _SAY if not (nobody and word in ("fast", "slow"))]))
-        velocity = np.stack([_velocity(rng.choice(["still", *_WAYS]), rng) for _ in things.there])
+        velocity = np.stack([_velocity(rng.choice(["still", *phrases.WAYS]), rng) for _ in things.there])
         velocity[meant], velocity[twin] = _velocities(word, rng, nobody)
         look = things.colour * len(phrases.SHAPES) + things.shape
         if (look[there] == look[meant]).sum() > 2:
@@ -80,17 +79,17 @@ def examples(
 
 
 def _velocity(way: str, rng: np.random.Generator) -> Float[np.ndarray, "2"]:
-    return np.array(_WAYS.get(way, (0, 0))) * rng.uniform(*_PACE)
+    return np.array(phrases.WAYS.get(way, (0, 0))) * rng.uniform(*_PACE)
 
 
 def _velocities(word: str, rng: np.random.Generator, nobody: bool) -> tuple[np.ndarray, np.ndarray]:
     """Of an object that the word is true of, and of another that it is not true of; nobody: of two such others."""
     if word in ("fast", "slow"):
-        ways = [np.array(_WAYS[rng.choice(list(_WAYS))]) for _ in range(2)]
+        ways = [np.array(phrases.WAYS[rng.choice(list(phrases.WAYS))]) for _ in range(2)]
         fast, slow = (way * pace * rng.uniform(0.8, 1.2) for way, pace in zip(ways, _PACE[::-1]))
         return (fast, slow) if word == "fast" else (slow, fast)
-    true = {"moving": list(_WAYS), "still": ["still"]}.get(word, [word])
-    false = [way for way in ("still", *_WAYS) if way not in true]
+    true = {"moving": list(phrases.WAYS), "still": ["still"]}.get(word, [word])
+    false = [way for way in ("still", *phrases.WAYS) if way not in true]
     return _velocity(rng.choice(false if nobody else true), rng), _velocity(rng.choice(false), rng)
 
 

@@ -61,6 +61,7 @@ MOTIONS = {
     "up": ("upward", "upwards"), "down": ("downward", "downwards"),
     "fast": ("faster", "fastest", "quick", "quicker", "quickest"), "slow": ("slower", "slowest"),
 }  # fmt: skip
+WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}  # x to the right, y down
 _MOTION = {word: motion for motion, more in MOTIONS.items() for word in (motion, *more)}
 _NOT = ("not", "never")
 _WHERE = ("on", "at", "in")  # before a place: "moving on the left"

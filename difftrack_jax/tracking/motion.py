@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from difftrack_jax.data.phrases import WAYS
 from difftrack_jax.ops.alignment import align
 from difftrack_jax.ops.sampling import bilinear, cell_centres, gaussian_blur
 from difftrack_jax.typing import Array, Float, HostFrame
@@ -25,7 +26,6 @@ from difftrack_jax.typing import Array, Float, HostFrame
 Ways = Callable[[Float[np.ndarray, "n 4"]], Float[np.ndarray, "n 2"]]  # of boxes in a frame, as `ways` says them
 
 MOVES = 0.12  # least way of what moves, in its own sizes
-_WAYS = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
 _CONE = 2**-0.5  # cosine of how far a way may be from the one that is said
 # The background is read from frames made _LONGEST pixels long, in rows and columns of _PATCHES patches of _SIDE pixels.
 _LONGEST, _PATCHES, _SIDE = 96, 8, 12
@@ -37,7 +37,7 @@ def fitting(ways: Float[np.ndarray, "n 2"], said: Sequence[str]) -> list[int]:
     speed = np.linalg.norm(ways, axis=-1)
     moves, asked = speed >= MOVES, [word for word in said if word != "still"]
     fits = (moves | (not asked)) & (~moves | ("still" not in said))
-    if course := [_WAYS[word] for word in said if word in _WAYS]:
+    if course := [WAYS[word] for word in said if word in WAYS]:
         way = np.sum(course, axis=0)
         fits &= ways @ way >= _CONE * speed * np.linalg.norm(way)
     order = {"fast": np.argsort(-speed, kind="stable"), "slow": np.argsort(speed, kind="stable")}
