@@ -85,6 +85,7 @@ def best(
     for cell in np.argsort(-heat, kind="stable"):
         if len(kept) == limit:
             break
-        if fits[cell] >= LEAST and all(iou(boxes[cell], other) <= SAME for other in kept):
+        has_area = (boxes[cell, 2:] > boxes[cell, :2]).all()  # clipped to the frame, a box may have no area left
+        if has_area and fits[cell] >= LEAST and all(iou(boxes[cell], other) <= SAME for other in kept):
             kept.append(boxes[cell])
     return np.array(kept).reshape(-1, 4)

@@ -83,3 +83,5 @@ def test_the_hottest_that_fits_is_the_best():
     heat, fits = np.array([3.0, 2, 1], np.float32), np.array([0.1, 0.8, 0.9], np.float32)
     assert best(BOXES, heat, fits, 2)[:, 0].tolist() == [1, 30]
     assert best(BOXES, heat, fits * 0.1, 2).shape == (0, 4)
+    flat = np.where(BOXES == 11, 1, BOXES).astype(np.float32)
+    assert best(flat, heat, fits, 2)[:, 0].tolist() == [30]
