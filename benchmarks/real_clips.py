@@ -16,7 +16,7 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 from scipy.spatial import ConvexHull
-from scoring import d_avg, flow_masks, flow_points, mean_j, ours, pck, success, table, template_boxes
+from scoring import d_avg, flow_masks, flow_points, mean_j, ours, pck, sight, success, table, template_boxes
 
 from difftrack_jax.data.video import open_source
 from difftrack_jax.runners import compilation
@@ -124,6 +124,7 @@ def run_points(root, tracker):
         truth = (index, joints, visible)
         rows[name] = {who: d_avg(path, *truth, size) for who, path in paths.items()}
         rows[name] |= {f"{who}, PCK": pck(path, *truth, area) for who, path in paths.items()}
+        rows[name] |= sight(paths["ours"], [p.visible for p in out], *truth, size)
         rows[name]["seconds"] = seconds
     return rows
 

@@ -2,9 +2,10 @@
 
 success AUC: mean over 21 thresholds of the share of frames with IoU above it, first frame counted. mean J: IoU of masks
 over the frames between the first and the last. d_avg: share of visible points within 1, 2, 4, 8 and 16 pixels at
-256 x 256, mean. PCK: share within 0.2 sqrt(area of the animal), BADJA's measure. Peers: the target that never moves
-(static), normalised correlation with the first frame's box (template), DIS optical flow for masks and pyramidal
-Lucas-Kanade for points, both from frame to frame.
+256 x 256, mean. AJ: TAP-Vid's Jaccard, to which a point called visible that is hidden or too far is an error. OA: share
+of moments in which visible and hidden are told right. PCK: share within 0.2 sqrt(area of the animal), BADJA's measure.
+Peers: the target that never moves (static), normalised correlation with the first frame's box (template), DIS optical
+flow for masks and pyramidal Lucas-Kanade for points, both from frame to frame.
 """
 
 import itertools
@@ -13,6 +14,7 @@ import time
 import cv2
 import numpy as np
 
+from difftrack_jax.metrics import tapvid
 from difftrack_jax.ops.boxes import iou
 
 
@@ -36,6 +38,24 @@ def d_avg(found, index, joints, visible, size) -> float:
         error = np.linalg.norm((found[index[a]] - joints[a]) * [256 / size[1], 256 / size[0]], axis=1)[visible[a]]
         hits.append(np.stack([error < t for t in (1, 2, 4, 8, 16)], axis=-1))
     return float(np.concatenate(hits).mean())
+
+
+def sight(found, called, index, points, visible, size) -> dict[str, float]:
+    """The same, and which points were called visible [t][p]: AJ, OA, and how often seen and hidden ones are told."""
+    by_point = lambda rows: np.swapaxes(np.asarray(rows), 0, 1)
+    called = by_point([called[i] for i in index])
+    seen, raster = by_point(visible).astype(bool), np.array([256 / size[1], 256 / size[0]])
+    tracks = by_point([found[i] for i in index]) * raster
+    queries = np.zeros((len(seen), 3))
+    scores = tapvid.compute(tapvid.evaluate(queries, ~seen, by_point(points) * raster, ~called, tracks, "first"))
+    called, seen = called[:, 1:], seen[:, 1:]
+    share = lambda right: float(right.mean()) if right.size else float("nan")
+    return {
+        "AJ": scores["average_jaccard"],
+        "OA": scores["occlusion_accuracy"],
+        "seen called visible": share(called[seen]),
+        "hidden called hidden": share(~called[~seen]),
+    }
 
 
 def pck(found, index, joints, visible, area) -> float:

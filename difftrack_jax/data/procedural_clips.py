@@ -29,6 +29,7 @@ from difftrack_jax.typing import Bool, Float, UInt8
 SIZE = (240, 320)  # height, width
 SEED = 900_001  # training folds its seeds from 0 and 1
 _BANK_SEED = 77
+_TRIED = 40  # points of an object among which hidden ones are looked for
 
 
 class ObjectClip(NamedTuple):
@@ -53,30 +54,46 @@ def clips(count: int, frames: int, always_visible: bool = False) -> Iterator[Obj
     return itertools.islice(good, count)
 
 
-def make_clip(seed: int, bank: Bank, frames: int) -> ObjectClip | None:
-    """One clip and its object, or None where no object is of a fair size and mostly in sight."""
+def hidden_clips(count: int, frames: int) -> Iterator[ObjectClip]:
+    """Clips whose points stay within the frame, but are hidden in a sixth to four fifths of the frames."""
+    bank = training_bank(_BANK_SEED)
+    made = (make_clip(seed, bank, frames, hidden=True) for seed in itertools.count())
+    return itertools.islice((clip for clip in made if clip is not None), count)
+
+
+def make_clip(seed: int, bank: Bank, frames: int, hidden: bool = False) -> ObjectClip | None:
+    """One clip and its object, or None where no object is of a fair size and mostly in sight.
+
+    hidden: None where it has no four points that are often hidden, instead.
+    """
     rng = np.random.default_rng(seed)
     times = jnp.asarray(1.0 + 0.014 * 2.0 ** rng.uniform(-1, 1) * np.arange(frames), jnp.float32)
     scene, drawn, images, truth = _draw(jax.random.key(SEED + seed), bank, times)
     masks, visible = np.asarray(truth.masks), np.asarray(truth.visible)
     share = masks[:, 0].mean((-2, -1))
-    good = np.nonzero((share > 0.01) & (share < 0.25) & (visible.mean(1) > 0.7) & visible[:, 0])[0]
+    good = np.nonzero((share > 0.01) & (share < 0.25) & ((visible.mean(1) > 0.7) | hidden) & visible[:, 0])[0]
     if not len(good):
         return None
     target = int(rng.choice(good))
-    inside = np.argwhere(ndimage.binary_erosion(masks[target, 0], iterations=2))
-    if len(inside) < 4:
+    inside, tried = np.argwhere(ndimage.binary_erosion(masks[target, 0], iterations=2)), _TRIED if hidden else 4
+    if len(inside) < tried:
         return None
-    points = inside[rng.choice(len(inside), 4, replace=False)][:, ::-1] + 0.5
+    points = inside[rng.choice(len(inside), tried, replace=False)][:, ::-1] + 0.5
     tracks = _truth(scene, drawn, times, jnp.asarray(points, jnp.float32))
-    return ObjectClip(
-        np.asarray(images),
-        masks[target],
-        np.asarray(truth.boxes)[target],
-        visible[target],
-        np.swapaxes(np.asarray(tracks.points), 0, 1),
-        np.asarray(tracks.point_visible).T,
-    )
+    points, seen = np.swapaxes(np.asarray(tracks.points), 0, 1), np.asarray(tracks.point_visible).T
+    if hidden:
+        often = np.nonzero(_often_hidden(points, seen))[0][:4]
+        if len(often) < 4:
+            return None
+        points, seen = points[:, often], seen[:, often]
+    return ObjectClip(np.asarray(images), masks[target], np.asarray(truth.boxes)[target], visible[target], points, seen)
+
+
+def _often_hidden(points, seen):
+    """Which of the points [t, p, 2] stay in the frame, and are hidden in a sixth to four fifths of its times."""
+    share = 1 - seen.mean(0)
+    inside = ((points >= 0) & (points < SIZE[::-1])).all((0, 2))
+    return inside & (share > 1 / 6) & (share < 4 / 5)
 
 
 @jax.jit

@@ -1,9 +1,10 @@
 """TAP-Vid (Doersch et al., NeurIPS 2022): points tracked through a video, each from a query in one frame.
 
-    OA     occlusion accuracy: frames whose visibility is told rightly delta  of the points visible in truth, those
-    within 1, 2, 4, 8, 16 pixels, visible or not in prediction; the mean of 5 AJ     Jaccard = TP / (visible in truth
-    + FP) for each of those distances; the mean of 5. A TP is visible on both
-           sides and within; an FP is predicted visible but hidden or too far
+    OA     occlusion accuracy: share of frames whose visibility is told rightly
+    delta  share of the points visible in truth that are within 1, 2, 4, 8, 16 pixels, visible or not in prediction;
+           the mean of 5
+    AJ     Jaccard = TP / (visible in truth + FP) for each of those distances; the mean of 5. A TP is visible on both
+           sides and within; an FP is predicted visible, but hidden or too far
 
 The distance must be smaller, not equal. Pixels are those of a 256x256 raster: normalised coordinates times 256,
 whatever the resolution predicted at. The query frame is never scored; with `first` queries nothing before it either,

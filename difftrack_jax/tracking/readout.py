@@ -6,7 +6,7 @@ The paper reads arg max, {A* > 0} and the extent of that set (eq. 12); a softmax
     segment    cells whose share of the target beats all that is left, after up-sampling
     box        extent that holds all but a little of the mass; or the similarity that carries the old box along (below)
     score      how much of the cells that claim to be the target comes from it, against what a perfect match would give;
-               of points, times how far what is there is what earlier frames had there
+               of points, times how far what is there is what their first frame had there
 
 Votes and similarity use that A_X carries positions as well as it carries membership: cell i at p_i says "I was at u_i",
 a place in the target's own frame (its anchor at 0, its size 1), so p_i = anchor + scale * size * u_i, solved over all
@@ -57,7 +57,7 @@ class Evidence(NamedTuple):
 
 class Fit(NamedTuple):
     """A similarity: where the anchor went and how the size changed; how well each cell goes along with it, and how far
-    what is at the anchor now is what earlier frames had there, both in [0, 1].
+    what is at the anchor now is what the first frame had there, both in [0, 1].
     """
 
     anchor: Float[Array, "*n 2"]
@@ -162,7 +162,7 @@ def _follow(share, u, mass, credit, kind, anchor, size, window, grid):
     belongs = jnp.minimum(2 * with_target / jnp.maximum(with_target + still, 1e-6), 1.0) * jnp.sqrt(with_target)
     agreement = jnp.sum(mass * belongs, axis=0) / jnp.maximum(jnp.sum(mass, axis=0), 1e-6)
     enough = jnp.sum(claim) > 1e-6
-    same = _same(new, p, cell, mass[:-1], with_target[:-1], 1 - jnp.sum(mass, axis=0))
+    same = _same(new, p, cell, mass, with_target)
     return Fit(jnp.where(enough, new, anchor), jnp.where(enough, scale, 1.0), agreement, same)
 
 
@@ -172,17 +172,20 @@ def _same(
     cell: Float[Array, ""],
     mass: Float[Array, "r q"],
     agreement: Float[Array, "r q"],
-    rest: Float[Array, "q"],
 ) -> Float[Array, ""]:
-    """Share of the attention around the anchor that goes where the target was, in all references but the last.
+    """Share of the attention around the anchor that goes where the target was, in the reference that knew it first, of
+    all that goes there, or to nothing that looks alike.
 
-    An occluder is found again in the last frame, where it hid the target already; in earlier ones it was elsewhere, or
-    nowhere (rest: attention on nothing, or on what looks different). One where no earlier frame knows the target.
+    There nothing hid it. Later references may show an occluder in its place, and the last does as soon as one is there.
+    One where no reference but the last knows the target.
     """
+    rest = 1 - jnp.sum(mass, axis=0)
+    known = jnp.any(mass > 0, axis=1).at[-1].set(False)
+    earliest = jnp.argmax(known)
     here = jnp.exp(-0.5 * jnp.sum((p - anchor[None]) ** 2, axis=-1) / cell**2)
-    goes = jnp.sum(here[None] * mass * agreement)
-    total = jnp.sum(here[None] * mass) + jnp.sum(here * rest)
-    return jnp.where(jnp.any(mass > 0), goes / jnp.maximum(total, 1e-6), 1.0)
+    goes = jnp.sum(here * mass[earliest] * agreement[earliest])
+    total = jnp.sum(here * (mass[earliest] + rest))
+    return jnp.where(known.any(), goes / jnp.maximum(total, 1e-6), 1.0)
 
 
 def _similarity(

@@ -45,7 +45,7 @@ class Settings:
     scale_rate: float = 0.25  # how much of a frame's measured change of scale a box takes over [+]
     point: Literal["vote", "soft_arg_max"] = "vote"
     visible_above: float = 0.25  # least score of a visible box or segment; a point with less stays where it was
-    point_visible_above: float = 0.4  # least share of earlier frames' content where a point is visible [+]
+    point_visible_above: float = 0.05  # least share of the first frame's content where a point is visible [+]
     text_boxes: int = 1  # at most so many boxes are found for a phrase
     text_frames: int = 8  # frames ahead in which words of motion are seen; `mini` alone reads them so [+]
     text_size: int = 512  # network pixels of the frame's longer side where phrases are looked for; `mini` has its own
