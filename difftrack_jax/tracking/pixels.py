@@ -9,10 +9,12 @@ cell i says, for every reference r, where it came from:
 and a pixel x of a segment takes the proposals of the nine cells around it, each as far as it shows the pixel's colour:
 
     y_ri(x) = y*_ri + (x - p_i)
-    w_ri(x) = mass_ri  exp(-|x - p_i|^2 / 2 s^2)  exp(-|I(x) - I_r(y_ri(x))|^2 / 2 c^2)
+    w_ri(x) = e_ri  exp(-|x - p_i|^2 / 2 s^2)  exp(-|I(x) - I_r(y_ri(x))|^2 / 2 c^2)
     m(x)    = sum_ri w_ri m_r(y_ri(x)) / (sum_ri w_ri + w_0 null(x))
 
-The null key's share votes for "not the target": what has no counterpart is new.
+e_ri is the cell's share of attention to all references, in equal parts to those that have any of it: attention goes to
+the last frame most, which looks most like this one, but the first frame's mask alone is without errors. The null key's
+share votes for "not the target": what has no counterpart is new.
 
 Cells around a point on something thin hold as much of what is behind it, which moves otherwise. A cell's vote, that the
 point is now at a_ri, counts as far as the few pixels there show what they showed around the point itself:
@@ -66,7 +68,7 @@ def carry_masks(
     # Around the grid its border cells are repeated, with centres of their own.
     ring = lambda a: jnp.pad(a, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     shift = ring((position - cell_centres(gh, gw)[None]).reshape(r, gh, gw, 2))
-    sure = ring(mass.reshape(r, gh, gw, 1))
+    sure = ring(_even(mass).reshape(r, gh, gw, 1))
     centre = (cell_centres(gh + 2, gw + 2) - 1).reshape(1, gh + 2, gw + 2, 2)
     # The nine neighbours of every cell, cut out beforehand: cutting inside the loop trips XLA's compiler for CPUs.
     around = lambda a: jnp.stack([a[:, i : i + gh, j : j + gw] for i in range(3) for j in range(3)])
@@ -91,6 +93,13 @@ def carry_masks(
     null = jnp.clip(1 - jnp.sum(mass, axis=0), 0.0, 1.0).reshape(gh, gw)
     total = total + _NEW * jax.image.resize(null, (h, w), "linear")
     return member / jnp.maximum(total, 1e-9)[..., None]
+
+
+def _even(mass: Float[Array, "r q"]) -> Float[Array, "r q"]:
+    """e: what a cell gives to all references, shared evenly among those that it gives anything."""
+    given = (mass > 0).astype(mass.dtype)
+    total = lambda a: jnp.sum(a, axis=0, keepdims=True)
+    return given * total(mass) / jnp.maximum(total(given), 1.0)
 
 
 def resemblance(

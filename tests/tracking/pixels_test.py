@@ -54,6 +54,22 @@ def test_what_has_no_counterpart_is_nobodys():
     assert not (np.asarray(carried(0.0, mass=0.0)) > 0.5).any()
 
 
+def test_references_have_one_voice_each():
+    """Attention prefers the last frame; its mask, which has drifted, must not outvote the first frame's for that."""
+    image, mask = scene(28.0)
+    _, drifted = scene(36.0)
+
+    def voted(first, last):
+        mass = jnp.stack([jnp.full(64, first), jnp.full(64, last)])
+        two = lambda a, b: jnp.stack([a, b])
+        places, masks = two(CENTRES, CENTRES), two(mask, drifted)[..., None]
+        return np.asarray(pixels.carry_masks(places, mass, two(image, image), masks, image, GRID)[..., 0])
+
+    np.testing.assert_allclose(voted(0.05, 0.95), voted(0.5, 0.5), atol=1e-6)
+    np.testing.assert_array_equal(voted(0.5, 0.0) > 0.5, np.asarray(mask) > 0.5)
+    np.testing.assert_array_equal(voted(0.0, 0.5) > 0.5, np.asarray(drifted) > 0.5)
+
+
 def test_alignment_brings_coarse_matches_onto_the_pixels():
     rng = np.random.default_rng(1)
     waves, phase = rng.uniform(-0.6, 0.6, (20, 2)), rng.uniform(0, 6.28, 20)
