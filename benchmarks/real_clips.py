@@ -4,7 +4,8 @@
 
 FOLDER holds `otb/NAME/{img,groundtruth_rect.txt}`, `vot/NAME/{color,groundtruth.txt}`, `davis/...` (480p) and
 `badja/{joint_annotations,bear.mp4}` in their official layouts. Scores and peers are those of scoring.py. One preset
-for all clips, nothing per clip.
+for all clips, nothing per clip. `--only=poses` follows the joints of `points` again, as one pose in one window: coarser
+cells unless `--changes='{"size": 320}'`, and a fraction of the time.
 """
 
 import json
@@ -20,14 +21,14 @@ from scoring import d_avg, flow_masks, flow_points, mean_j, ours, pck, sight, su
 
 from difftrack_jax.data.video import open_source
 from difftrack_jax.runners import compilation
-from difftrack_jax.tracking.indicators import Box, Point, Segment
+from difftrack_jax.tracking.indicators import Box, Point, Pose, Segment
 from difftrack_jax.tracking.session import load_tracker
 
 DATA = flags.DEFINE_string("data", None, "folder of the clips", required=True)
 MODEL = flags.DEFINE_string("model", "mini", "bundled name or weight file")
 PRESET = flags.DEFINE_string("preset", "fast", "tracker preset")
 CHANGES = flags.DEFINE_string("changes", "{}", "JSON of settings to change in the preset")
-ONLY = flags.DEFINE_list("only", ["boxes", "masks", "points"], "parts to run")
+ONLY = flags.DEFINE_list("only", ["boxes", "masks", "points"], "parts to run; also: poses")
 OUT = flags.DEFINE_string("out", None, "JSON file for the results")
 
 BOX_CLIPS = ("otb/Crossing", "otb/Couple", "otb/DragonBaby", "vot/bag")
@@ -111,20 +112,31 @@ def run_masks(root, tracker):
 
 
 def run_points(root, tracker):
+    return _run_joints(root, tracker, lambda joints: [Point(*p) for p in joints], lambda p: (p.point, p.visible))
+
+
+def run_poses(root, tracker):
+    whole = lambda joints: [Pose(np.concatenate([joints, np.ones((len(joints), 1))], axis=1).astype(np.float32))]
+    return _run_joints(root, tracker, whole, lambda p: (p.pose[0][:, :2], p.pose[0][:, 2] > 0))
+
+
+def _run_joints(root, tracker, targets, read):
+    """BADJA's joints as `targets` makes targets of them [j, 2]; `read` finds places and visibility in a prediction."""
     rows = {}
     for name in POINT_CLIPS:
         frames, index, joints, visible, area = point_clip(root, name)
         size = frames[0].shape[:2]
-        out, seconds = ours(tracker, frames, [Point(*p) for p in joints[0]])
+        out, seconds = ours(tracker, frames, targets(joints[0]))
+        found, called = zip(*map(read, out))
         paths = {
             "static": [joints[0]] * len(frames),
             "Lucas-Kanade": flow_points(frames, joints[0]),
-            "ours": [p.point for p in out],
+            "ours": found,
         }
         truth = (index, joints, visible)
         rows[name] = {who: d_avg(path, *truth, size) for who, path in paths.items()}
         rows[name] |= {f"{who}, PCK": pck(path, *truth, area) for who, path in paths.items()}
-        rows[name] |= sight(paths["ours"], [p.visible for p in out], *truth, size)
+        rows[name] |= sight(found, called, *truth, size)
         rows[name]["seconds"] = seconds
     return rows
 
@@ -133,6 +145,7 @@ PARTS = {
     "boxes": ("success AUC", run_boxes),
     "masks": ("mean J", run_masks),
     "points": ("d_avg", run_points),
+    "poses": ("d_avg", run_poses),
 }
 
 
