@@ -104,7 +104,6 @@ class Grounding(nn.Module):
         return Found(jnp.where(cells.inside[:, None] > 0, heat, -1e9), self.fit[0] * match + self.fit[1])
 
 
-
 class Trunk(nn.Module):
     """Residual blocks at 1/4, 1/8 and 1/16 of the frame, the last added to the one before."""
 

@@ -186,7 +186,5 @@ def shapes(net: UNet3D, frames: int = 2) -> PyTree:
     side = 2 ** len(net.widths)
     x, t, text = jnp.zeros((1, frames, side, side, net.in_channels)), jnp.zeros(1), jnp.zeros((1, 1, net.text_features))
     n = net.slots
-    tracklets = Tracklets(
-        jnp.zeros((1, frames, n, 4)), jnp.zeros((1, frames, n)), jnp.zeros((1, n, net.text_features))
-    )
+    tracklets = Tracklets(jnp.zeros((1, frames, n, 4)), jnp.zeros((1, frames, n)), jnp.zeros((1, n, net.text_features)))
     return jax.eval_shape(net.init, jax.random.key(0), x, t, text, tracklets)["params"]

@@ -150,9 +150,7 @@ def write(path: str | os.PathLike, rows: Rows, frame_ids: Int[np.ndarray, "t"], 
     if rows.count and rows.keypoints.shape[1] != len(JOINTS):
         raise UserError(f"{path}: PoseTrack's people have {len(JOINTS)} joints, these have {rows.keypoints.shape[1]}")
     rows = rows.take(rows.visible).ordered()
-    images = [
-        {"id": int(number), "frame_id": int(number), "file_name": name} for number, name in zip(frame_ids, files)
-    ]
+    images = [{"id": int(number), "frame_id": int(number), "file_name": name} for number, name in zip(frame_ids, files)]
     with open(path, "w", encoding="utf-8") as file:
         annotations = [_entry(rows, row, int(frame_ids[rows.frame[row]])) for row in range(rows.count)]
         categories = [{"id": 1, "name": "person", "supercategory": "person", "keypoints": list(JOINTS)}]

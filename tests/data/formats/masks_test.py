@@ -174,9 +174,7 @@ def test_ytvis_truth_and_results(tmp_path, rng):
 def test_ytvis_results_of_boxes_alone(tmp_path):
     rows = make_rows([0, 2], id=[1, 1], category=[3, 3], box=[[1, 2, 4, 8], [2, 2, 4, 8]], score=[0.5, 0.25])
     entries = ytvis.results(9, rows, 3, SIZE)
-    assert entries == [
-        {"video_id": 9, "category_id": 3, "score": 0.375, "bboxes": [[1, 2, 3, 6], None, [2, 2, 2, 6]]}
-    ]
+    assert entries == [{"video_id": 9, "category_id": 3, "score": 0.375, "bboxes": [[1, 2, 3, 6], None, [2, 2, 2, 6]]}]
     ytvis.write_results(tmp_path / "results.json", entries)
     np.testing.assert_array_equal(ytvis.read_results(tmp_path / "results.json", {9: SIZE})[9].box, rows.box)
 
