@@ -74,7 +74,8 @@ class Targets(NamedTuple):
 
     identity: the target's number, the same for all joints of a pose. anchor: the point itself, or the centre of the
     box. size: width and height; of points, the side of the patch they stand for. mask: soft membership over
-    `mask_window` on a square grid; a box's covers the box. score: confidence in [0, 1].
+    `mask_window` on a square grid; a box's covers the box. score: confidence in [0, 1]. clear: of points, how far the
+    last frame's matches told where they are, in [0, 1]; one for the rest.
     """
 
     kind: Int[Array, "n"]
@@ -86,6 +87,7 @@ class Targets(NamedTuple):
     mask_window: Float[Array, "n 4"]
     visible: Bool[Array, "n"]
     score: Float[Array, "n"]
+    clear: Float[Array, "n"]
 
 
 def describe(target: Target, patch: float) -> list[tuple[int, np.ndarray, np.ndarray]]:

@@ -11,8 +11,12 @@ The paper reads arg max, {A* > 0} and the extent of that set (eq. 12); a softmax
 Votes and similarity use that A_X carries positions as well as it carries membership: cell i at p_i says "I was at u_i",
 a place in the target's own frame (its anchor at 0, its size 1), so p_i = anchor + scale * size * u_i, solved over all
 cells that claim the target, weighted and robust.
+
+Where few cells claim a point and agree, it is hidden, and what took its place is what moves: how clear its matches were
+goes with it into the next frame, where its kernel is as faint (tracker.on_grid).
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -25,6 +29,8 @@ from difftrack_jax.ops.windows import resample as resample_window
 from difftrack_jax.tracking.indicators import BOX, POINT, SEGMENT, Targets, boxes, is_point
 from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Float
+
+_CLEAR = 0.2 * math.pi  # cells that make a point clear: a fifth of what its kernel, squared, holds
 
 
 class Reading(NamedTuple):
@@ -56,14 +62,16 @@ class Evidence(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A similarity: where the anchor went and how the size changed; how well each cell goes along with it, and how far
-    what is at the anchor now is what the first frame had there, both in [0, 1].
+    """A similarity: where the anchor went and how the size changed; how well each cell goes along with it, how far
+    what is at the anchor now is what the first frame had there, and how much of what makes it clear is there, all in
+    [0, 1].
     """
 
     anchor: Float[Array, "*n 2"]
     scale: Float[Array, "*n"]
     agreement: Float[Array, "*n q"]
     same: Float[Array, "*n"]
+    clear: Float[Array, "*n"]
 
 
 def carry(rows: Float[Array, "q m"], kernels: Float[Array, "r c n"], grid: tuple[int, int]) -> Reading:
@@ -102,7 +110,10 @@ def read(
     score = jnp.where(lone, score * fit.same, score)
     visible = claimed & (~lone | (fit.same > settings.point_visible_above))
     new = targets._replace(
-        anchor=jnp.where(found, anchor, targets.anchor), size=jnp.where(found, size, targets.size), visible=visible
+        anchor=jnp.where(found, anchor, targets.anchor),
+        size=jnp.where(found, size, targets.size),
+        visible=visible,
+        clear=jnp.where(lone, fit.clear, 1.0),
     )
     mask, mask_window = _new_masks(new, masks, fit.agreement, window, grid)
     return new._replace(
@@ -143,7 +154,7 @@ def _follow(share, u, mass, credit, kind, anchor, size, window, grid):
     background, and background is easier to match than most targets. Where both move alike nothing is lost, since all
     cells count less alike.
     """
-    is_box = kind == BOX
+    is_box, lone = kind == BOX, kind == POINT
     p = from_window(cell_centres(*grid), window, grid)
     outside = mass * (jnp.max(jnp.abs(u), axis=-1) > 0.6)
     cell = (window[2] - window[0]) / grid[1]
@@ -155,6 +166,8 @@ def _follow(share, u, mass, credit, kind, anchor, size, window, grid):
     )
     claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0)[None] * mass * credit
     claim = claim * (1.0 - 0.9 * still * is_box)
+    # Shares are of what goes to references that know the target; so, for points, are claims.
+    claim = claim / jnp.where(lone, jnp.maximum(jnp.sum(mass, axis=0), 0.2), 1.0)[None]
     flat = lambda a: a.reshape(-1, *a.shape[2:])
     every = jnp.tile(p, (u.shape[0], 1))
     new, scale = _similarity(flat(claim), every, flat(u), cell, tolerance)
@@ -163,7 +176,8 @@ def _follow(share, u, mass, credit, kind, anchor, size, window, grid):
     agreement = jnp.sum(mass * belongs, axis=0) / jnp.maximum(jnp.sum(mass, axis=0), 1e-6)
     enough = jnp.sum(claim) > 1e-6
     same = _same(new, p, cell, mass, with_target)
-    return Fit(jnp.where(enough, new, anchor), jnp.where(enough, scale, 1.0), agreement, same)
+    clear = jnp.minimum(jnp.sum(flat(claim * with_target)) / _CLEAR, 1.0)
+    return Fit(jnp.where(enough, new, anchor), jnp.where(enough, scale, 1.0), agreement, same, clear)
 
 
 def _same(

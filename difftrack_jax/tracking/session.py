@@ -243,7 +243,8 @@ class Tracker:
             whole = jnp.asarray(target.mask, jnp.float32)[..., None]
             mask = windows.crop(whole, jnp.asarray(window), (MASK_SIDE, MASK_SIDE))[..., 0]
         seen, score = np.bool_(seen), np.float32(seen)
-        row = Targets(np.int32(kind), np.int32(number), seen, anchor, size, mask, window, seen, score)
+        clear = np.float32(1)
+        row = Targets(np.int32(kind), np.int32(number), seen, anchor, size, mask, window, seen, score, clear)
         return jax.tree.map(jnp.asarray, row)
 
 

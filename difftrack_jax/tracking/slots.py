@@ -34,6 +34,7 @@ def empty(windows: int, places: int, mask_side: int) -> Targets:
         mask_window=box,
         visible=jnp.zeros((windows, places), bool),
         score=jnp.zeros((windows, places)),
+        clear=jnp.ones((windows, places)),
     )
 
 

@@ -30,6 +30,7 @@ from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Bool, Float, Int, Key, Params
 
 _ZOOM = 4  # at most, around points: more shows nothing new
+_FAINT = 0.02  # of a point's kernel that always stays
 
 
 class Kinds(NamedTuple):
@@ -187,7 +188,10 @@ def _remember(backbone, settings, params, frame, targets, window) -> Memory:
 def on_grid(
     targets: Targets, window: Float[Array, "4"], grid: tuple[int, int]
 ) -> tuple[Float[Array, "n q"], Float[Array, "n q 2"]]:
-    """Kernel m_n and target coordinates u of every cell of a window's grid."""
+    """Kernel m_n and target coordinates u of every cell of a window's grid.
+
+    The kernel of a point fades as its matches do: a frame in which something hides it must not say what it looks like.
+    """
     p = windows.from_window(cell_centres(*grid), window, grid)
     size = jnp.maximum(targets.size, 1e-3)
     u = (p[None] - targets.anchor[:, None]) / size[:, None]
@@ -195,7 +199,7 @@ def on_grid(
     segment = _segments(targets, window, grid).reshape(-1, grid[0] * grid[1])
     cell = (window[2] - window[0]) / grid[1]
     kernel = indicators.kernels(targets.kind, offsets, cell, segment)
-    return kernel * targets.valid[:, None], u
+    return kernel * (jnp.maximum(targets.clear, _FAINT) * targets.valid)[:, None], u
 
 
 def _segments(targets: Targets, window: Float[Array, "4"], size: tuple[int, int]) -> Float[Array, "n h w"]:

@@ -6,7 +6,7 @@ import pytest
 from difftrack_jax.ops.sampling import cell_centres
 from difftrack_jax.ops.windows import from_window
 from difftrack_jax.tracking import readout, slots, tracker
-from difftrack_jax.tracking.indicators import BOX, POINT, SEGMENT
+from difftrack_jax.tracking.indicators import BOX, POINT, POSE, SEGMENT
 from difftrack_jax.tracking.settings import Settings
 
 GRID = (16, 16)
@@ -88,6 +88,29 @@ def test_a_point_goes_where_votes_lead_to_what_looks_like_it():
     ]
     np.testing.assert_allclose(found[0], [66.0, 62.0], atol=0.3)
     assert np.linalg.norm(np.asarray(found[1]) - [66.0, 62.0]) > 2
+
+
+def test_a_frame_in_which_a_point_is_hidden_hardly_says_what_it_looks_like():
+    """Votes that lead to what does not look like the point are those of what is in front of it."""
+    before = target(POINT, (61.0, 59.0), (6.0, 6.0))
+    p = from_window(cell_centres(*GRID), WINDOW, GRID)
+    u = (p - before.anchor) / before.size
+    share = jnp.exp(-0.5 * jnp.sum((u * 6.0) ** 2, axis=-1) / 8.0**2)[:, None]
+    peak = {}
+    for name, credit in (("seen", 1.0), ("hidden", 0.02)):
+        matches = evidence(share, u[None, :, None], credit=jnp.full((1, 256, 1), credit))
+        after = readout.read(matches, before, WINDOW, GRID, Settings())
+        peak[name] = float(tracker.on_grid(after, WINDOW, GRID)[0].max())
+    plain = float(tracker.on_grid(before, WINDOW, GRID)[0].max())
+    np.testing.assert_allclose(peak["seen"], plain, rtol=0.01)
+    assert 0 < peak["hidden"] < 0.3 * plain
+
+
+@pytest.mark.parametrize("kind", [BOX, SEGMENT, POSE])
+def test_only_the_kernels_of_lone_points_fade(kind):
+    before = target(kind, (64.0, 60.0), (32.0, 32.0))
+    nothing = evidence(jnp.zeros((256, 1)), perfect=jnp.ones(1))._replace(mass=jnp.zeros((1, 256, 1)))
+    assert float(readout.read(nothing, before, WINDOW, GRID, Settings()).clear[0]) == 1.0
 
 
 def test_a_segment_comes_back_as_the_pixels_that_claim_it():
