@@ -136,8 +136,8 @@ def draw(seed, count, posts=0):
     for _ in range(posts):
         broad, x = int(rng.uniform(8, 28) * FINE), width * (0.5 + rng.uniform(-0.2, 0.2))
         bars.append((x - broad / 2, photograph(rng, bank, height, broad, rng.uniform(0.2, 0.9))))
-    if posts:
-        shift[0] = np.sign(shift[0]) * (2.5 * FINE + abs(shift[0]) / 2 * FINE)
+    if posts:  # fast enough to pass by the body
+        shift[0] += np.sign(shift[0]) * 2.5 * FINE
     frames, points, area, seen = [], [], [], []
     for t in range(count):
         middle = np.array([width / 2, height / 2])

@@ -63,8 +63,8 @@ class Evidence(NamedTuple):
 
 class Fit(NamedTuple):
     """A similarity: where the anchor went and how the size changed; how well each cell goes along with it, how far
-    what is at the anchor now is what the first frame had there, and how much of what makes it clear is there, all in
-    [0, 1].
+    what is at the anchor now is what the first frame had there, and how clearly cells that agree tell where it is, all
+    in [0, 1].
     """
 
     anchor: Float[Array, "*n 2"]
@@ -166,7 +166,8 @@ def _follow(share, u, mass, credit, kind, anchor, size, window, grid):
     )
     claim = jnp.where(share > 0.3 * jnp.max(share), share * share, 0.0)[None] * mass * credit
     claim = claim * (1.0 - 0.9 * still * is_box)
-    # Shares are of what goes to references that know the target; so, for points, are claims.
+    # A share is of what goes to references that know the target. So is a point's claim, or those that other
+    # references draw attention from would count for less.
     claim = claim / jnp.where(lone, jnp.maximum(jnp.sum(mass, axis=0), 0.2), 1.0)[None]
     flat = lambda a: a.reshape(-1, *a.shape[2:])
     every = jnp.tile(p, (u.shape[0], 1))
