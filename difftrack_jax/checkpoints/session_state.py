@@ -44,7 +44,8 @@ def load(path: pathlib.Path, like: PyTree) -> PyTree:
     old, structure = jax.tree.flatten(like)
     leaves = _read(path, lambda file: [file[f"leaf{i}"] for i in range(len(file.files) - 1)])
     if len(leaves) != len(old):
-        raise UserError(f"{path}: has {len(leaves)} arrays, {len(old)} are needed; it is another version's")
+        wrong = f"has {len(leaves)} arrays, {len(old)} are needed: it is another version's"
+        raise UserError(f"{path}: {wrong}; start anew with overwrite=True")
     return jax.tree.unflatten(structure, [_as(leaf, x) for leaf, x in zip(leaves, old)])
 
 
