@@ -85,6 +85,7 @@ def test_a_training_that_is_resumed_equals_one_that_never_stopped(tmp_path, caps
     monkeypatch.setattr(synthetic, "training_batch", noise.training_batch)
     config = load_recipe(TRAIN).get_config("tiny")
     config.update(steps=4, save_every=1, log_every=1, quiet=True, profile=True)
+    config.weights.consistency = 0.2
     train.run(config, tmp_path / "whole")
     assert list((tmp_path / "whole" / "profile").rglob("*.xplane.pb"))
     config.profile = False
@@ -103,6 +104,14 @@ def test_a_training_that_is_resumed_equals_one_that_never_stopped(tmp_path, caps
     jax.tree.map(np.testing.assert_array_equal, whole[1], stopped[1])
     assert main.execute(config, str(tmp_path / "stopped")) == 0
     assert "done already" in capsys.readouterr().out
+
+
+def test_a_walk_between_queries_needs_two_of_them(tmp_path, capsys):
+    config = load_recipe(TRAIN).get_config("tiny")
+    config.update(queries=3, quiet=True)
+    config.weights.consistency = 0.2
+    assert main.execute(config, str(tmp_path / "run")) == 1
+    assert "weights.consistency needs queries=2, not 3" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -27,7 +27,8 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             size=64 if tiny else 128,
             stride=8,  # pixels a cell of the captured grid
             photographs=not tiny,  # scikit-image's, beside drawn textures
-            weights=dict(interpolation=0.5, correspondence=1.0, coarse=0.3, objects=3.0),
+            # consistency, of a walk there and back between a scene's two queries (the third stage's: 0.2)
+            weights=dict(interpolation=0.5, correspondence=1.0, coarse=0.3, objects=3.0, consistency=0.0),
             learning_rate=1.2e-3,
             warmup=200,
             decay=0.3,  # the last share of the steps, over which the rate falls to zero

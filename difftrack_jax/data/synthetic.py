@@ -114,6 +114,15 @@ def _shake(key: Key[Array, ""], frame: Float[Array, "h w 3"], taps: int = 5) -> 
     return sum(move(a) for a in at) / jnp.maximum(sum(ones(a) for a in at), 1.0)
 
 
+def shadows(key: Key[Array, ""], frames: Float[Array, "t h w 3"]) -> Float[Array, "t h w 3"]:
+    """Soft-edged shade over part of every frame, another in each: what looks change by when things turn or move on."""
+    k_field, k_depth = jax.random.split(key)
+    t, h, w, _ = frames.shape
+    field = jax.image.resize(jax.random.normal(k_field, (t, 4, 4, 1)), (t, h, w, 1), "cubic")
+    depth = 0.8 * jax.random.uniform(k_depth, (t, 1, 1, 1)) ** 2
+    return (frames + 1) * jnp.exp(-depth * jax.nn.sigmoid(5 * field)) - 1
+
+
 def training_times(key: Key[Array, ""], queries: int) -> Float[Array, "{queries}+1"]:
     """A reference time and queries at gaps from one frame to most of a clip; a clip lasts one unit of time."""
     k_start, k_gap, k_sign = jax.random.split(key, 3)
@@ -137,11 +146,11 @@ def training_batch(
     """`batch` scenes, each as one reference and `queries` query frames of size x size with a grid x grid of sources."""
 
     def one(key):
-        k_scene, k_time, k_lens, k_speed = jax.random.split(key, 4)
+        k_scene, k_time, k_lens, k_speed, k_shade = jax.random.split(key, 5)
         speed = jnp.exp(0.1 + 0.45 * jax.random.normal(k_speed))
         scene = sample_scene(k_scene, bank, objects, size, speed)
         times = training_times(k_time, queries)
-        frames = lens(k_lens, render(scene, times, (size, size)).frames)
+        frames = lens(k_lens, shadows(k_shade, render(scene, times, (size, size)).frames))
         x = cell_centres(grid, grid) / grid
         before = jnp.stack([jnp.broadcast_to(times[0], (queries,)), jnp.roll(times[1:], 1)], axis=1)
         source, seen = jax.vmap(lambda s, pair: jax.vmap(lambda a: correspond(scene, x, s, a))(pair))(times[1:], before)

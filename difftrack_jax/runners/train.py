@@ -25,6 +25,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from difftrack_jax.checkpoints import bundled, store
 from difftrack_jax.data import synthetic, textures
 from difftrack_jax.data.video import prefetch
+from difftrack_jax.errors import UserError
 from difftrack_jax.models import variants
 from difftrack_jax.models.unet_adm import UNetADM
 from difftrack_jax.parallel import multihost, sharding
@@ -236,6 +237,8 @@ def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
     net = UNetADM(**variants.ADM[config.model])
     bank = textures.training_bank(config.seed) if config.photographs else textures.procedural_bank(config.seed)
     weights = tracker_objective.Weights(**config.weights)
+    if weights.consistency and config.queries != 2:
+        raise UserError(f"weights.consistency needs queries=2, not {config.queries}; or set it to 0")
     draw = lambda key, batch: synthetic.training_batch(
         key, bank, batch=batch, size=config.size, grid=config.size // config.stride, queries=config.queries
     )

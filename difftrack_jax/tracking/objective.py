@@ -1,13 +1,15 @@
 """What the bundled tracker is trained on: interpolate between two frames, and know where every cell came from.
 
-Two losses (the first is DINTR's) on one network P(z_k, k | keys of frame t):
+Three losses (the first is DINTR's) on one network P(z_k, k | keys of frame t):
 
     interpolation     || (P(z_k, k) - z^{t+1}) / alpha_k ||^2,  z_k = alpha_k z^t + (1 - alpha_k) z^{t+1}   (eq. 6)
     correspondence    cross-entropy of the captured rows of A_X against the true source of every cell
+    consistency       - log of what comes home of a walk along A_X to the other query and back
 
 Queries that sit at k near 0, where the tracker reads, have two references, as the tracker does: the scene's reference
 frame, and another query, whose keys are taken as given (no gradient). A source that both can see is split evenly; the
-null key is right only where neither can.
+null key is right only where neither can. The walk (Jabri et al. 2020) starts at cells whose source the other query
+shows, and is home within a cell of its start: labels are of one direction, the walk holds both to the same place.
 
 The network predicts the offset z^{t+1} - z^t; its data prediction is z_k + alpha_k * offset, so eq. 6 divided by
 alpha_k^2 is the plain error of the offset, which weighs all k alike. The target of a row is the bilinear one-hot of
@@ -36,6 +38,7 @@ class Weights(NamedTuple):
     correspondence: float = 1.0
     coarse: float = 0.3
     objects: float = 3.0
+    consistency: float = 0.0
 
 
 def time_input(alpha: Float[Array, "b"]) -> Float[Array, "b"]:
@@ -77,9 +80,11 @@ def loss(
     """Loss and metrics of a batch.
 
     capture: the attention blocks whose maps the tracker reads. coarse: blocks on coarser grids that are taught too,
-    since what they find the finer ones need not search for.
+    since what they find the finer ones need not search for. Consistency needs two queries a scene: ValueError.
     """
     b, r = pairs.query.shape[:2]
+    if weights.consistency and r != 2:
+        raise ValueError(f"consistency walks between two queries a scene, not {r}")
     repeat = lambda z: jnp.repeat(z, r, axis=0)
     keys, start = jax.tree.map(repeat, (reference_keys(net, params, pairs.reference), pairs.reference))
     end = pairs.query.reshape(start.shape)
@@ -112,7 +117,32 @@ def loss(
     fine = sum(entropies[n] for n in capture) / len(capture)
     rough = sum(entropies[n] for n in coarse) / max(len(coarse), 1)
     total = weights.interpolation * interpolation + weights.correspondence * fine + weights.coarse * rough
-    return total, {"loss": total, "interpolation": interpolation, **entropies}
+    parts = {"interpolation": interpolation, **entropies}
+    if weights.consistency:
+        walk = sum(_walk(maps_near[n], head(seen)[:, 1], grid) for n in capture) / len(capture)
+        total, parts = total + weights.consistency * walk, {**parts, "consistency": walk}
+    return total, {"loss": total, **parts}
+
+
+def _walk(rows, seen, grid):
+    """Mean consistency of the scenes whose two queries, which lie side by side, both look into each other."""
+    pairs, m = rows.shape[0] // 2, grid * grid
+    there = rows[: 2 * pairs, :, m : 2 * m]
+    back = jnp.flip(there.reshape(pairs, 2, m, m), axis=1).reshape(there.shape)
+    starts = seen[: 2 * pairs]
+    lost = -jnp.log(there_and_back(there, back, grid) + 1e-4)
+    return jnp.sum(starts * lost) / jnp.maximum(jnp.sum(starts), 1)
+
+
+def there_and_back(there: Float[Array, "b m m"], back: Float[Array, "b m m"], grid: int) -> Float[Array, "b m"]:
+    """Share of a walk from each cell along rows `there`, then along rows `back`, that ends within a cell of its start.
+
+    Rows are normalised first, so that what they give to other references does not count. grid: cells a side.
+    """
+    whole = lambda rows: rows / jnp.maximum(jnp.sum(rows, axis=-1, keepdims=True), 1e-6)
+    at = cell_centres(grid, grid)
+    near = jnp.max(jnp.abs(at[:, None] - at[None]), axis=-1) < 1.5
+    return jnp.sum(whole(there) @ whole(back) * near[None], axis=-1)
 
 
 def _entropy(rows, targets, cell):

@@ -128,6 +128,16 @@ def test_the_lens_changes_how_a_frame_looks_not_what_it_shows():
         assert np.corrcoef(np.ravel(a), np.ravel(b))[0, 1] > 0.8
 
 
+def test_shadows_darken_part_of_a_frame_smoothly_and_nothing_gets_brighter():
+    frames = 0.5 * jnp.ones((16, 48, 64, 3))
+    shaded = np.asarray(jax.jit(synthetic.shadows)(jax.random.key(0), frames))
+    assert shaded.shape == frames.shape
+    assert shaded.max() <= 0.5 + 1e-6
+    assert shaded.min() > -1
+    assert (np.ptp(shaded, axis=(1, 2, 3)) > 0.1).sum() >= 4
+    assert np.abs(np.diff(shaded, axis=2)).max() < 0.25
+
+
 def test_training_times_start_at_the_reference_and_keep_their_gaps():
     times = np.asarray(jax.vmap(lambda k: synthetic.training_times(k, 3))(jax.random.split(jax.random.key(0), 50)))
     gaps = np.abs(times[:, 1:] - times[:, :1])

@@ -33,3 +33,25 @@ def test_the_cross_entropy_is_least_at_the_truth(rng):
     other = rng.dirichlet(np.ones(5), (1, 3))
     at_truth = objective.cross_entropy(jnp.asarray(truth), jnp.asarray(truth))
     assert np.all(np.asarray(at_truth) <= np.asarray(objective.cross_entropy(jnp.asarray(other), jnp.asarray(truth))))
+
+
+def _shifted(grid, by):
+    """True rows between two views of one picture, the second moved by (x, y) cells, which may be a part of one."""
+    at = np.stack(np.meshgrid(np.arange(grid) + 0.5, np.arange(grid) + 0.5), -1).reshape(1, 1, -1, 2)
+    source = jnp.asarray(at + np.array(by), jnp.float32)
+    return objective.correspondence_targets(source, jnp.ones(source.shape[:3], bool), grid)[..., :-1]
+
+
+def test_a_walk_along_true_rows_comes_home_and_one_along_wrong_rows_does_not():
+    inside = np.zeros((6, 6), bool)
+    inside[2:4, 2:4] = True
+    there, back = _shifted(6, (1.5, -0.3)), _shifted(6, (-1.5, 0.3))
+    home = np.asarray(objective.there_and_back(there, back, 6))[0]
+    np.testing.assert_allclose(home[inside.ravel()], 1.0, atol=1e-5)
+    lost = np.asarray(objective.there_and_back(there, there, 6))[0]
+    assert lost[inside.ravel()].max() < 0.5
+
+
+def test_a_walk_counts_only_what_goes_to_the_other_query():
+    rows = _shifted(6, (0, 0))
+    np.testing.assert_allclose(objective.there_and_back(0.1 * rows, 0.4 * rows, 6), 1.0, atol=1e-5)
