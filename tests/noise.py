@@ -6,7 +6,7 @@ import jax
 from difftrack_jax.data.synthetic import Pairs
 
 
-def training_batch(key, bank, *, batch, size, grid, queries):
+def training_batch(key, bank, *, batch, size, grid, queries, windows=False):
     """In place of data.synthetic.training_batch."""
     first, second, third = jax.random.split(key, 3)
     frames = jax.random.uniform(first, (batch, queries + 1, size, size, 3), minval=-1.0)

@@ -25,6 +25,7 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             batch=2 if tiny else 6,  # scenes a step
             queries=2,  # frames a scene that look for the reference's content
             size=64 if tiny else 128,
+            windows=False,  # show what the tracker's windows show, not whole scenes
             stride=8,  # pixels a cell of the captured grid
             photographs=not tiny,  # scikit-image's, beside drawn textures
             # consistency, of a walk there and back between a scene's two queries (the third stage's: 0.2)

@@ -18,6 +18,7 @@ from difftrack_jax.data.scene import (
     Scene,
     correspond,
     follow,
+    frame_maps,
     front,
     read_textures,
     sample_scene,
@@ -51,20 +52,32 @@ class Pairs(NamedTuple):
     object_: Bool[Array, "b r m"]
 
 
-def render(scene: Scene, times: Float[Array, "t"], size: tuple[int, int]) -> Clip:
-    """Draw the scene at the given times; size is (height, width) in pixels. Lighting included, lens effects not."""
+def render(
+    scene: Scene, times: Float[Array, "t"], size: tuple[int, int], views: Float[Array, "t 3"] | None = None
+) -> Clip:
+    """Draw the scene at the given times; size is (height, width) in pixels. Lighting included, lens effects not.
+
+    views: x, y of a corner and the longer side of the part that each frame shows; the whole where there are none.
+    """
     h, w = size
     # The scene's unit is the longer side, so that wide frames show more and stretch nothing.
     x = cell_centres(h, w) / max(h, w)
+    views = jnp.tile(jnp.array([0.0, 0.0, 1.0]), (times.shape[0], 1)) if views is None else views
 
-    def draw(s):
-        rgba = read_textures(scene, to_texture(scene, x, s))
+    def draw(moment):
+        s, view = moment
+        rgba = read_textures(scene, to_texture(scene, _through(view, x), s))
         opacity = rgba[..., 3:]
         lit = rgba[..., :3] * _light(scene, s)[:, None]
         colour = jnp.sum(lit * opacity * _shield(opacity), axis=0)
         return jnp.clip(colour, 0, 1).reshape(h, w, 3) * 2 - 1, front(opacity[..., 0]).reshape(h, w)
 
-    return Clip(*jax.lax.map(draw, times))
+    return Clip(*jax.lax.map(draw, (times, views)))
+
+
+def _through(view: Float[Array, "3"], x: Float[Array, "p 2"]) -> Float[Array, "p 2"]:
+    """Where in the scene a place of a view is; both in units of their longer side."""
+    return view[None, :2] + view[2] * x
 
 
 def _shield(opacity):
@@ -132,7 +145,27 @@ def training_times(key: Key[Array, ""], queries: int) -> Float[Array, "{queries}
     return jnp.concatenate([start, start + sign * gaps])
 
 
-@partial(jax.jit, static_argnames=("batch", "size", "grid", "queries", "objects"))
+def training_views(key: Key[Array, ""], scene: Scene, times: Float[Array, "t"]) -> Float[Array, "t 3"]:
+    """What a tracker's windows show: some place on an object that it follows, not quite in the middle; or the whole.
+
+    A window holds from a part of the object, as those around points do, to two and a half of it.
+    """
+    k_object, k_place, k_side, k_off, k_whole = jax.random.split(key, 5)
+    index = jax.random.categorical(k_object, jnp.where(scene.present.at[0].set(False), 0.0, -jnp.inf))
+    place = jax.random.uniform(k_place, (2,), minval=-0.3, maxval=0.3)
+
+    def at(s):
+        matrix, offset = frame_maps(scene, s)
+        return matrix[index] @ place + offset[index]
+
+    side = jnp.exp(scene.motion.base[index, 2] + jax.random.uniform(k_side, minval=jnp.log(0.3), maxval=jnp.log(2.5)))
+    side = jnp.where(jax.random.bernoulli(k_whole, 0.25), 1.0, jnp.clip(side, 0.15, 1.0))
+    middle = jax.vmap(at)(times) + 0.15 * side * jax.random.normal(k_off, (times.shape[0], 2))
+    corner = jnp.clip(middle - side / 2, 0.0, 1.0 - side)
+    return jnp.concatenate([corner, jnp.broadcast_to(side, (times.shape[0], 1))], axis=1)
+
+
+@partial(jax.jit, static_argnames=("batch", "size", "grid", "queries", "objects", "windows"))
 def training_batch(
     key: Key[Array, ""],
     bank: Bank,
@@ -142,20 +175,38 @@ def training_batch(
     grid: int = 16,
     queries: int = 2,
     objects: int = 4,
+    windows: bool = False,
 ) -> Pairs:
-    """`batch` scenes, each as one reference and `queries` query frames of size x size with a grid x grid of sources."""
+    """`batch` scenes, each as one reference and `queries` query frames of size x size with a grid x grid of sources.
+
+    windows: show what a tracker's windows show (`training_views`), not always the whole frame.
+    """
 
     def one(key):
-        k_scene, k_time, k_lens, k_speed, k_shade = jax.random.split(key, 5)
+        k_scene, k_time, k_lens, k_speed, k_shade, k_view = jax.random.split(key, 6)
         speed = jnp.exp(0.1 + 0.45 * jax.random.normal(k_speed))
         scene = sample_scene(k_scene, bank, objects, size, speed)
         times = training_times(k_time, queries)
-        frames = lens(k_lens, shadows(k_shade, render(scene, times, (size, size)).frames))
+        views = jnp.tile(jnp.array([0.0, 0.0, 1.0]), (queries + 1, 1))
+        if windows:
+            views = training_views(k_view, scene, times)
+        frames = lens(k_lens, shadows(k_shade, render(scene, times, (size, size), views).frames))
         x = cell_centres(grid, grid) / grid
-        before = jnp.stack([jnp.broadcast_to(times[0], (queries,)), jnp.roll(times[1:], 1)], axis=1)
-        source, seen = jax.vmap(lambda s, pair: jax.vmap(lambda a: correspond(scene, x, s, a))(pair))(times[1:], before)
-        on_object = jax.vmap(lambda s: front(read_textures(scene, to_texture(scene, x, s))[..., 3]) > 0)(times[1:])
-        return Pairs(frames[0], frames[1:], source * grid, seen, on_object)
+        first = jnp.zeros((queries,), jnp.int32)
+        before = jnp.stack([first, jnp.roll(jnp.arange(queries), 1) + 1], axis=1)
+
+        def source(query, known):
+            x_a, seen = correspond(scene, _through(views[query], x), times[query], times[known])
+            x_a = (x_a - views[known, None, :2]) / views[known, 2]
+            return x_a, seen & jnp.all((x_a >= 0) & (x_a < 1), axis=-1)
+
+        def on_object(query):
+            u = to_texture(scene, _through(views[query], x), times[query])
+            return front(read_textures(scene, u)[..., 3]) > 0
+
+        query = jnp.arange(1, queries + 1)
+        found, seen = jax.vmap(lambda q, pair: jax.vmap(lambda a: source(q, a))(pair))(query, before)
+        return Pairs(frames[0], frames[1:], found * grid, seen, jax.vmap(on_object)(query))
 
     return jax.vmap(one)(jax.random.split(key, batch))
 

@@ -240,7 +240,13 @@ def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
     if weights.consistency and config.queries != 2:
         raise UserError(f"weights.consistency needs queries=2, not {config.queries}; or set it to 0")
     draw = lambda key, batch: synthetic.training_batch(
-        key, bank, batch=batch, size=config.size, grid=config.size // config.stride, queries=config.queries
+        key,
+        bank,
+        batch=batch,
+        size=config.size,
+        grid=config.size // config.stride,
+        queries=config.queries,
+        windows=config.windows,
     )
 
     def init(key):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from difftrack_jax.data import synthetic
-from difftrack_jax.data.scene import sample_scene
+from difftrack_jax.data.scene import frame_maps, sample_scene
 from difftrack_jax.data.textures import procedural_bank
+from difftrack_jax.ops.sampling import bilinear, cell_centres
 
 H, W, SEEDS = 48, 64, 20
 TIMES = jnp.linspace(1.0, 1.3, 4)
@@ -165,3 +166,51 @@ def test_a_training_batch_has_its_shapes_and_true_sources(bank):
     assert source.max() < 4
     again = synthetic.training_batch(jax.random.key(3), bank, batch=3, size=32, grid=4, queries=2)
     jax.tree.map(np.testing.assert_array_equal, again, pairs)
+
+
+def test_a_view_is_a_part_of_the_whole_drawn_larger(bank):
+    scene = jax.jit(sample_scene, static_argnames="texture_size")(jax.random.key(4), bank, texture_size=64)
+    times = jnp.array([0.3, 0.9])
+    whole = jax.jit(synthetic.render, static_argnames="size")(scene, times, (64, 64))
+    part = jax.jit(synthetic.render, static_argnames="size")(
+        scene, times, (32, 32), jnp.array([[0.25, 0.125, 0.5]] * 2)
+    )
+    np.testing.assert_allclose(part.frames, whole.frames[:, 8:40, 16:48], atol=1e-4)
+    np.testing.assert_array_equal(part.ids, whole.ids[:, 8:40, 16:48])
+
+
+def test_views_lie_in_the_frame_and_follow_an_object(bank):
+    def one(key):
+        k_scene, k_view = jax.random.split(key)
+        scene = sample_scene(k_scene, bank, texture_size=8)
+        times = jnp.array([0.0, 0.2, 0.7])
+        views = synthetic.training_views(k_view, scene, times)
+        places = jax.vmap(lambda s: frame_maps(scene, s)[1][1:])(times)
+        return views, places, scene.present[1:]
+
+    views, places, present = map(np.asarray, jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 64)))
+    corner, side = views[..., :2], views[..., 2:]
+    assert corner.min() >= 0
+    assert (corner + side).max() <= 1 + 1e-6
+    assert np.ptp(side, axis=1).max() == 0
+    assert 0.05 < (side[:, 0, 0] == 1).mean() < 0.6
+    # Where an object stays in the frame, some object's place is in or near most views, those that are small included.
+    small = side[:, 0, 0] < 0.5
+    away = np.abs(places - (corner + side / 2)[:, :, None]).max(-1)[small]
+    near = np.where(present[small][:, None], away, np.inf).min(-1) < 0.35
+    assert near.mean() > 0.7
+
+
+def test_sources_of_windows_look_like_what_they_are_sources_of(bank):
+    pairs = synthetic.training_batch(jax.random.key(1), bank, batch=8, size=64, grid=8, queries=2, windows=True)
+    assert pairs.seen.any()
+    source = np.asarray(pairs.source)[np.asarray(pairs.seen)]
+    assert source.min() >= 0
+    assert source.max() <= 8
+    look = jax.vmap(lambda frame, at: bilinear(frame, 8 * at))
+    there = look(pairs.reference, pairs.source[:, 0, 0])
+    here = look(pairs.query[:, 0], jnp.broadcast_to(cell_centres(8, 8), (8, 64, 2)))
+    seen = np.asarray(pairs.seen[:, 0, 0])
+    apart = np.abs(np.asarray(there - here)).mean(-1)
+    other = np.abs(np.asarray(there - here[:, ::-1])).mean(-1)
+    assert apart[seen].mean() < 0.6 * other[seen].mean()
