@@ -41,6 +41,15 @@ def test_official_layouts_are_read(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
+def test_a_folder_may_be_named_from_where_one_is(tmp_path, monkeypatch, name):
+    _, split, names = LAYOUTS[name]
+    make(name, tmp_path / "folder")
+    monkeypatch.chdir(tmp_path)
+    clip = registry.benchmark(name, "folder").read(split, names[0])
+    assert clip.frames[0].shape == (clip.height, clip.width, 3)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_an_empty_folder_is_answered_with_the_layout(tmp_path, name):
     benchmark = registry.benchmark(name, tmp_path)
     with pytest.raises(UserError) as error:

@@ -47,7 +47,8 @@ class Benchmark(abc.ABC):
         outer = pathlib.Path(root).expanduser()
         if not outer.is_dir():
             raise UserError(f"{self.name}: the folder {outer} does not exist; it should hold {self.layout}")
-        self.root = outer / self.folder if self.folder and (outer / self.folder).is_dir() else outer
+        inner = outer / self.folder if self.folder and (outer / self.folder).is_dir() else outer
+        self.root = inner.absolute()  # so that a path under it may be joined to it again
 
     @abc.abstractmethod
     def sequences(self, split: str) -> Sequence[str]:
