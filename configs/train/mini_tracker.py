@@ -1,7 +1,10 @@
 """Train the bundled tracker on procedural video.
 
     python -m difftrack_jax.main --config=configs/train/mini_tracker.py --workdir=runs/mini        # resumes from there
+    python -m difftrack_jax.main --config=configs/train/mini_tracker.py:windows                    # what comes after it
     python -m difftrack_jax.main --config=configs/train/mini_tracker.py:tiny                       # a laptop minute
+
+`windows` goes on from other weights with scenes as the tracker's windows show them, on the tracker's own grid of 24 x 24.
 
 Hardware, hours and the scores to expect are in difftrack_jax/assets/mini/MODEL_CARD.md.
 """
@@ -11,7 +14,7 @@ import ml_collections
 
 def get_config(size: str = "") -> ml_collections.ConfigDict:
     tiny = size == "tiny"
-    return ml_collections.ConfigDict(
+    config = ml_collections.ConfigDict(
         dict(
             task="train",
             objective="tracker",
@@ -28,7 +31,7 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             windows=False,  # show what the tracker's windows show, not whole scenes
             stride=8,  # pixels a cell of the captured grid
             photographs=not tiny,  # scikit-image's, beside drawn textures
-            # consistency, of a walk there and back between a scene's two queries (the third stage's: 0.2)
+            # consistency: of a walk there and back between a scene's two queries
             weights=dict(interpolation=0.5, correspondence=1.0, coarse=0.3, objects=3.0, consistency=0.0),
             learning_rate=1.2e-3,
             warmup=200,
@@ -48,3 +51,7 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             overwrite=False,
         )
     )
+    if size == "windows":
+        config.update(start_from="mini", windows=True, size=192, batch=4, steps=2200, decay=0.4, learning_rate=7e-4)
+        config.weights.consistency = 0.2
+    return config
