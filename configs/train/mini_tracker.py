@@ -4,7 +4,7 @@
     python -m difftrack_jax.main --config=configs/train/mini_tracker.py:windows                    # what comes after it
     python -m difftrack_jax.main --config=configs/train/mini_tracker.py:tiny                       # a laptop minute
 
-`windows` goes on from other weights with scenes as the tracker's windows show them, on the tracker's own grid of 24 x 24.
+`windows` goes on from other weights, with scenes as the windows of the tracker show them, on its own grid of 24 x 24.
 
 Hardware, hours and the scores to expect are in difftrack_jax/assets/mini/MODEL_CARD.md.
 """
