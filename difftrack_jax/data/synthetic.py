@@ -4,8 +4,8 @@
     x_a, seen = scene.correspond(scene, x_b, b, a)
 
 `training_batch` draws what the tracker learns from: three moments of a scene at random gaps, the first of which is
-the reference, with the true source of every grid cell of the other two. `demo_clip` is the smooth clip that
-`--config.video=synthetic:SEED` tracks.
+the reference, with the true source of every grid cell of the other two, whole or through windows that follow an
+object as the tracker's do. `data/demo.py` makes the smooth clip that `--config.video=synthetic:SEED` tracks.
 """
 
 from functools import partial
@@ -62,7 +62,7 @@ def render(
     h, w = size
     # The scene's unit is the longer side, so that wide frames show more and stretch nothing.
     x = cell_centres(h, w) / max(h, w)
-    views = jnp.tile(jnp.array([0.0, 0.0, 1.0]), (times.shape[0], 1)) if views is None else views
+    views = _whole(times.shape[0]) if views is None else views
 
     def draw(moment):
         s, view = moment
@@ -73,6 +73,11 @@ def render(
         return jnp.clip(colour, 0, 1).reshape(h, w, 3) * 2 - 1, front(opacity[..., 0]).reshape(h, w)
 
     return Clip(*jax.lax.map(draw, (times, views)))
+
+
+def _whole(t: int) -> Float[Array, "{t} 3"]:
+    """Views of all there is."""
+    return jnp.tile(jnp.array([0.0, 0.0, 1.0]), (t, 1))
 
 
 def _through(view: Float[Array, "3"], x: Float[Array, "p 2"]) -> Float[Array, "p 2"]:
@@ -187,9 +192,7 @@ def training_batch(
         speed = jnp.exp(0.1 + 0.45 * jax.random.normal(k_speed))
         scene = sample_scene(k_scene, bank, objects, size, speed)
         times = training_times(k_time, queries)
-        views = jnp.tile(jnp.array([0.0, 0.0, 1.0]), (queries + 1, 1))
-        if windows:
-            views = training_views(k_view, scene, times)
+        views = training_views(k_view, scene, times) if windows else _whole(queries + 1)
         frames = lens(k_lens, shadows(k_shade, render(scene, times, (size, size), views).frames))
         x = cell_centres(grid, grid) / grid
         first = jnp.zeros((queries,), jnp.int32)
