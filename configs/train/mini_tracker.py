@@ -23,7 +23,7 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             capture=("output_blocks_0_1", "output_blocks_1_1") if tiny else ("output_blocks_2_1", "output_blocks_3_1"),
             coarse=() if tiny else ("output_blocks_1_1",),
             seed=0,
-            start_from="",  # a bundled name or a weight file to continue from; empty starts from random weights
+            start_from="",  # a bundled name or a weight file, or a,b: their mean; empty starts from random weights
             steps=20 if tiny else 2000,
             batch=2 if tiny else 6,  # scenes a step
             queries=2,  # frames a scene that look for the reference's content
@@ -31,6 +31,7 @@ def get_config(size: str = "") -> ml_collections.ConfigDict:
             windows=False,  # show what the tracker's windows show, not whole scenes
             stride=8,  # pixels a cell of the captured grid
             photographs=not tiny,  # scikit-image's, beside drawn textures
+            photographs_in="",  # a folder of more images to cut textures from
             # consistency: of a walk there and back between a scene's two queries
             weights=dict(interpolation=0.5, correspondence=1.0, coarse=0.3, objects=3.0, consistency=0.0),
             learning_rate=1.2e-3,

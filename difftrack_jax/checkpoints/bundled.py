@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -60,7 +61,17 @@ def bundled(name: str) -> pathlib.Path:
 
 
 def load_for(variant: str, source: str) -> Params:
-    """Parameters for the network `variant` from a bundled name or a weight file; UserError when they are another's."""
+    """Parameters for the network `variant` from a bundled name or a weight file; UserError when they are another's.
+
+    Several names or files, with commas between them, stand for the mean of their parameters, which is often better than
+    each where all of them descend from one (Wortsman et al. 2022, Model soups).
+    """
+    names = source.split(",") if "," in source and not pathlib.Path(source).is_file() else [source]
+    members = [_one_for(variant, name) for name in names]
+    return jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *members)
+
+
+def _one_for(variant, source):
     path = pathlib.Path(source)
     found, params = load(path if path.is_file() else bundled(source))
     if found != variant:

@@ -5,12 +5,15 @@ cells, checks, noise over several octaves) makes the family. Photographs come fr
 `train`), whose images are free to use; without it the bank is procedural too, so clips and tests need no download.
 """
 
+import glob
+import pathlib
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from difftrack_jax.errors import UserError
 from difftrack_jax.typing import Array, Float, Key, UInt8
 
 _PHOTOGRAPHS = (
@@ -25,28 +28,59 @@ class Bank(NamedTuple):
     images: UInt8[Array, "k s s 3"]
 
 
-def photograph_bank(seed: int = 0, crops: int = 96, size: int = 256) -> Bank:
+def photograph_bank(seed: int = 0, crops: int = 96, size: int = 256, folder: str = "") -> Bank:
     """Random crops at random scales of the photographs that ship inside scikit-image (no download).
 
-    Raises ImportError where scikit-image is missing: `pip install difftrack_jax[train]`.
+    folder: of more images (png, jpg; searched in depth), which the crops are taken from likewise. Raises ImportError
+    where scikit-image is missing: `pip install difftrack_jax[train]`; UserError where the folder holds no image.
     """
     from skimage import data, transform
 
     rng = np.random.default_rng(seed)
-    photographs = []
-    for name in _PHOTOGRAPHS:
-        image = getattr(data, name)()
-        image = image[0] if isinstance(image, tuple) else image
-        image = np.repeat(image[..., None], 3, -1) if image.ndim == 2 else image[..., :3]
-        photographs.append(image.astype(np.float32) / 255.0)
+    photographs = [_colour(_first(getattr(data, name)())) for name in _PHOTOGRAPHS] + _images_in(folder)
     bank = []
     for index in range(crops):
-        image = photographs[index % len(photographs)]
+        image = photographs[index % len(photographs)].astype(np.float32) / 255.0
         side = int(min(image.shape[:2]) * rng.uniform(0.35, 1.0))
         y, x = (rng.integers(0, n - side + 1) for n in image.shape[:2])
         crop = transform.resize(image[y : y + side, x : x + side], (size, size), anti_aliasing=True)
         bank.append(np.rint(crop * 255).astype(np.uint8))
     return Bank(jnp.asarray(np.stack(bank)))
+
+
+def _images_in(folder: str, least: int = 128, most: int = 1024) -> list[np.ndarray]:
+    """The images of a folder whose sides are at least so many pixels, made smaller until one is not above the most."""
+    if not folder:
+        return []
+    from skimage import io
+
+    paths = glob.glob(str(pathlib.Path(folder) / "**"), recursive=True)  # it follows links, rglob does not
+    paths = [path for path in sorted(paths) if path.lower().endswith((".png", ".jpg", ".jpeg"))]
+    images = (_colour(io.imread(path)) for path in paths)
+    images = [image[:: (step := max(min(image.shape[:2]) // most, 1)), ::step] for image in images]
+    images = [image for image in images if min(image.shape[:2]) >= least]
+    if not images:
+        raise UserError(f"{folder}: holds no png or jpg image of {least} pixels a side or more")
+    return images
+
+
+def _first(image):
+    """scikit-image's stereo pair is a tuple."""
+    return image[0] if isinstance(image, tuple) else image
+
+
+def _colour(image: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
+    """Grey becomes colour; what is transparent, the mean of what is not."""
+    if image.dtype != np.uint8:
+        image = (image / np.iinfo(image.dtype).max * 255).astype(np.uint8)
+    image = image[..., None] if image.ndim == 2 else image
+    if image.shape[-1] in (1, 2):
+        image = np.concatenate([np.repeat(image[..., :1], 3, -1), image[..., 1:]], axis=-1)
+    if image.shape[-1] == 4:
+        alpha = image[..., 3:] / 255.0
+        mean = (image[..., :3] * alpha).sum((0, 1)) / max(alpha.sum(), 1.0)
+        image = (image[..., :3] * alpha + mean * (1 - alpha)).astype(np.uint8)
+    return image
 
 
 def procedural_bank(seed: int = 0, count: int = 24, size: int = 256) -> Bank:
@@ -56,10 +90,11 @@ def procedural_bank(seed: int = 0, count: int = 24, size: int = 256) -> Bank:
     return Bank(draw(keys))
 
 
-def training_bank(seed: int = 0) -> Bank:
-    """Photographs and procedural textures, three to two."""
-    parts = photograph_bank(seed, crops=288).images, procedural_bank(seed, count=192).images
-    return Bank(jnp.concatenate(parts))
+def training_bank(seed: int = 0, folder: str = "") -> Bank:
+    """Photographs and procedural textures, three to two; three times as many where there is a folder."""
+    more = 3 if folder else 1
+    photographs = photograph_bank(seed, crops=more * 288, folder=folder)
+    return Bank(jnp.concatenate([photographs.images, procedural_bank(seed, count=more * 192).images]))
 
 
 def waves(key: Key[Array, ""], size: int, terms: int = 10) -> Float[Array, "size size 3"]:

@@ -232,10 +232,17 @@ def _gradients(objective: Objective, params: Params, key: Key[Array, ""], batch:
     return jax.lax.scan(add, zeros, (keys, batch))[0]
 
 
+def _bank(config: ml_collections.ConfigDict) -> textures.Bank:
+    """What scenes are cut from."""
+    if config.photographs:
+        return textures.training_bank(config.seed, config.photographs_in)
+    return textures.procedural_bank(config.seed)
+
+
 def tracker_objective_from(config: ml_collections.ConfigDict) -> Objective:
     """The bundled tracker: procedural pairs, interpolation and correspondence."""
     net = UNetADM(**variants.ADM[config.model])
-    bank = textures.training_bank(config.seed) if config.photographs else textures.procedural_bank(config.seed)
+    bank = _bank(config)
     weights = tracker_objective.Weights(**config.weights)
     if weights.consistency and config.queries != 2:
         raise UserError(f"weights.consistency needs queries=2, not {config.queries}; or set it to 0")

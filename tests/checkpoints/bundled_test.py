@@ -1,5 +1,7 @@
 """Weights on disk come back as they were, to half precision; anything else is one clear line."""
 
+import pathlib
+
 import jax
 import numpy as np
 import pytest
@@ -85,3 +87,20 @@ def test_a_foreign_safetensors_file_is_told_apart(tmp_path, metadata):
 def test_an_unknown_bundled_name_is_named():
     with pytest.raises(UserError, match="no-such-network"):
         bundled.bundled("no-such-network")
+
+
+def test_names_with_commas_are_the_mean_of_their_weights(tmp_path, params):
+    paths = [str(tmp_path / name) for name in ("one", "three", "with,comma")]
+    for path, factor in zip(paths, (1.0, 3.0, 5.0)):
+        bundled.save(pathlib.Path(path), jax.tree.map(lambda leaf: np.round(leaf) * factor, params), "tiny")
+    one, three = (bundled.load_for("tiny", path) for path in paths[:2])
+    mean = bundled.load_for("tiny", ",".join(paths[:2]))
+    jax.tree.map(lambda m, a, b: np.testing.assert_array_equal(m, (a + b) / 2), mean, one, three)
+    jax.tree.map(lambda m, a: np.testing.assert_array_equal(m, 5 * a), bundled.load_for("tiny", paths[2]), one)
+
+
+def test_a_mean_with_another_networks_weights_names_them(tmp_path, params):
+    for name, variant in (("one", "tiny"), ("other", "mini")):
+        bundled.save(tmp_path / name, params, variant)
+    with pytest.raises(UserError, match="other: they are for the network 'mini', not 'tiny'"):
+        bundled.load_for("tiny", f"{tmp_path}/one,{tmp_path}/other")

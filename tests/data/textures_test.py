@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from difftrack_jax.data import textures
+from difftrack_jax.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +38,28 @@ def test_photographs_are_textures_too():
     assert bank.images.shape == (4, 32, 32, 3)
     assert bank.images.dtype == jnp.uint8
     assert (np.asarray(bank.images, np.float32).std((1, 2)).max(-1) > 2).all()
+
+
+def test_a_folder_adds_its_images_whatever_their_channels(tmp_path):
+    io = pytest.importorskip("skimage.io")
+    (tmp_path / "deep").mkdir()
+    grey, half = np.full((128, 140), 77, np.uint8), np.zeros((128, 128, 4), np.uint8)
+    half[:, :64] = [10, 200, 30, 255]  # the rest is transparent, and black
+    deep = np.full((128, 128), 30_000, np.uint16)
+    images = {"a/grey.png": grey, "deep/half.png": half, "wide.png": deep, "small.png": grey[:50]}
+    for name, image in images.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        io.imsave(tmp_path / name, image, check_contrast=False)
+    (tmp_path / "linked").symlink_to(tmp_path / "a")
+    found = textures._images_in(str(tmp_path))
+    colours = [np.unique(image.reshape(-1, 3), axis=0).tolist() for image in found]
+    assert colours == [[[77] * 3], [[10, 200, 30]], [[77] * 3], [[116] * 3]]
+    count = len(textures._PHOTOGRAPHS) + 4
+    bank = textures.photograph_bank(seed=0, crops=count, size=16, folder=str(tmp_path))
+    assert (np.asarray(bank.images[-1]) == 116).all()
+
+
+def test_a_folder_without_images_is_named(tmp_path):
+    pytest.importorskip("skimage")
+    with pytest.raises(UserError, match=f"{tmp_path}: holds no png or jpg"):
+        textures.photograph_bank(folder=str(tmp_path))
