@@ -30,7 +30,7 @@ from difftrack_jax.tracking.indicators import BOX, POINT, SEGMENT, Targets, boxe
 from difftrack_jax.tracking.settings import Settings
 from difftrack_jax.typing import Array, Float
 
-_CLEAR = 0.1 * math.pi  # cells that make a point clear: a tenth of what its kernel, squared, holds
+_CLEAR = 0.05 * math.pi  # cells that make a point clear: a twentieth of what its kernel, squared, holds
 
 
 class Reading(NamedTuple):
