@@ -97,7 +97,7 @@ def test_a_frame_in_which_a_point_is_hidden_hardly_says_what_it_looks_like():
     u = (p - before.anchor) / before.size
     share = jnp.exp(-0.5 * jnp.sum((u * 6.0) ** 2, axis=-1) / 8.0**2)[:, None]
     peak = {}
-    for name, credit in (("seen", 1.0), ("hidden", 0.02)):
+    for name, credit in (("seen", 1.0), ("hidden", 0.01)):
         matches = evidence(share, u[None, :, None], credit=jnp.full((1, 256, 1), credit))
         after = readout.read(matches, before, WINDOW, GRID, Settings())
         peak[name] = float(tracker.on_grid(after, WINDOW, GRID)[0].max())
