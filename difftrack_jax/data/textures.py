@@ -49,19 +49,26 @@ def photograph_bank(seed: int = 0, crops: int = 96, size: int = 256, folder: str
 
 
 def _images_in(folder: str, least: int = 128, most: int = 1024) -> list[np.ndarray]:
-    """The images of a folder whose sides are at least so many pixels, made smaller until one is not above the most."""
+    """The images of a folder of at least so many pixels a side; of those with twice the most, every n-th pixel."""
     if not folder:
         return []
     from skimage import io
 
     paths = glob.glob(str(pathlib.Path(folder) / "**"), recursive=True)  # it follows links, rglob does not
     paths = [path for path in sorted(paths) if path.lower().endswith((".png", ".jpg", ".jpeg"))]
-    images = (_colour(io.imread(path)) for path in paths)
+    images = (_colour(_read(io.imread, path)) for path in paths)
     images = [image[:: (step := max(min(image.shape[:2]) // most, 1)), ::step] for image in images]
     images = [image for image in images if min(image.shape[:2]) >= least]
     if not images:
         raise UserError(f"{folder}: holds no png or jpg image of {least} pixels a side or more")
     return images
+
+
+def _read(reader, path):
+    try:
+        return reader(path)
+    except Exception as error:
+        raise UserError(f"{path}: not a readable image ({error})") from error
 
 
 def _first(image):
@@ -71,8 +78,9 @@ def _first(image):
 
 def _colour(image: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
     """Grey becomes colour; what is transparent, the mean of what is not."""
-    if image.dtype != np.uint8:
-        image = (image / np.iinfo(image.dtype).max * 255).astype(np.uint8)
+    from skimage import util
+
+    image = util.img_as_ubyte(image)
     image = image[..., None] if image.ndim == 2 else image
     if image.shape[-1] in (1, 2):
         image = np.concatenate([np.repeat(image[..., :1], 3, -1), image[..., 1:]], axis=-1)

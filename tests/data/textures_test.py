@@ -45,7 +45,7 @@ def test_a_folder_adds_its_images_whatever_their_channels(tmp_path):
     (tmp_path / "deep").mkdir()
     grey, half = np.full((128, 140), 77, np.uint8), np.zeros((128, 128, 4), np.uint8)
     half[:, :64] = [10, 200, 30, 255]  # the rest is transparent, and black
-    deep = np.full((128, 128), 30_000, np.uint16)
+    deep = np.full((128, 128), 116 * 257, np.uint16)
     images = {"a/grey.png": grey, "deep/half.png": half, "wide.png": deep, "small.png": grey[:50]}
     for name, image in images.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -62,4 +62,11 @@ def test_a_folder_adds_its_images_whatever_their_channels(tmp_path):
 def test_a_folder_without_images_is_named(tmp_path):
     pytest.importorskip("skimage")
     with pytest.raises(UserError, match=f"{tmp_path}: holds no png or jpg"):
+        textures.photograph_bank(folder=str(tmp_path))
+
+
+def test_a_broken_image_is_named(tmp_path):
+    pytest.importorskip("skimage")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"broken\.png: not a readable image"):
         textures.photograph_bank(folder=str(tmp_path))
